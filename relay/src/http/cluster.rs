@@ -1,0 +1,41 @@
+//! The members and their leader.
+
+use super::access::{Access, Id};
+use super::error::{ApiError, ApiResult};
+use axum::Json;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use shared::ids::NodeId;
+use shared::node::api::{ClusterView, Reply, Request};
+
+/// The body of `POST cluster/transfer`; an empty one leaves the choice to the leader.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    pub to: Option<NodeId>,
+}
+
+pub async fn show(access: Access) -> ApiResult<Json<ClusterView>> {
+    match access.ask(Request::Cluster).await? {
+        Reply::Cluster(view) => Ok(Json(*view)),
+        _ => Err(ApiError::unexpected_reply()),
+    }
+}
+
+/// Answers with the cluster under its new leader.
+pub async fn transfer(access: Access, body: Bytes) -> ApiResult<Json<ClusterView>> {
+    let Transfer { to } = match body.is_empty() {
+        true => Transfer::default(),
+        false => serde_json::from_slice(&body).map_err(|error| {
+            ApiError::bad_request(error.to_string()).hint(r#"send {"to":"NODE"}, or nothing"#)
+        })?,
+    };
+    access.ask(Request::Transfer { to }).await?;
+    show(access).await
+}
+
+pub async fn remove(access: Access, Id(node): Id<NodeId>) -> ApiResult<StatusCode> {
+    access.ask(Request::RemoveMember { node }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

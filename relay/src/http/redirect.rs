@@ -1,0 +1,75 @@
+//! `?redirect=1`: for clients that would rather talk to the leader's node than have their request passed on.
+
+use super::Shared;
+use super::access::{admit, ask};
+use crate::driver::NodeHandle;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use shared::ids::RoomName;
+use shared::node::api::{self, ClusterView, Reply};
+use std::collections::BTreeMap;
+
+/// Answers with the leader's address, if that is wanted and another node leads that answers HTTP.
+pub async fn to_leader(
+    State(state): State<Shared>,
+    Path(path): Path<BTreeMap<String, String>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if is_wanted(request.uri())
+        && let Some(name) = path.get("room").and_then(|room| room.parse::<RoomName>().ok())
+        && let Ok(node) = admit(&state, &name, request.method(), request.headers())
+        && let Some(address) = leader_address(&node).await
+    {
+        let location = format!("{address}{}", without_redirect(request.uri()));
+        return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
+    }
+    next.run(request).await
+}
+
+fn parameters(uri: &Uri) -> impl Iterator<Item = &str> {
+    uri.query().unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty())
+}
+
+fn is_wanted(uri: &Uri) -> bool {
+    parameters(uri).any(|parameter| parameter == "redirect=1")
+}
+
+/// The leader may change on the way: whoever is asked next answers in any case.
+fn without_redirect(uri: &Uri) -> String {
+    let kept: Vec<&str> = parameters(uri).filter(|parameter| !parameter.starts_with("redirect=")).collect();
+    if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) }
+}
+
+async fn leader_address(node: &NodeHandle) -> Option<String> {
+    match ask(node, api::Request::Cluster).await.ok()? {
+        Reply::Cluster(view) => other_leader(&view),
+        _ => None,
+    }
+}
+
+fn other_leader(view: &ClusterView) -> Option<String> {
+    let leader = view.leader.filter(|leader| *leader != view.node)?;
+    let address = view.members.iter().find(|member| member.node == leader)?.http.as_deref()?;
+    let address = address.trim_end_matches('/');
+    Some(if address.contains("://") { address.to_owned() } else { format!("http://{address}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_asks_for_no_second_one() {
+        let check = |uri: &str, expected: &str| {
+            let uri: Uri = uri.parse().unwrap();
+            assert!(is_wanted(&uri));
+            assert_eq!(without_redirect(&uri), expected);
+        };
+        check("/a/b?redirect=1", "/a/b");
+        check("/a?mode=ascii&redirect=1&top=3", "/a?mode=ascii&top=3");
+        assert!(!is_wanted(&"/a?redirect=0".parse().unwrap()));
+    }
+}

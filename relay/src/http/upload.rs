@@ -1,0 +1,131 @@
+//! Takes a text in as it comes: cuts it, names the chunks, and keeps a few of them on their way to their holders.
+
+use super::access::ask;
+use super::error::{ApiError, ApiResult};
+use crate::driver::NodeHandle;
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use shared::ids::{Hash, UploadId};
+use shared::limits;
+use shared::node::api::{Reply, Request};
+use shared::state_machine::{Document, Retention};
+use shared::words::Chunker;
+use std::future::Future;
+use std::pin::Pin;
+
+/// Stores the body as a document. It is durable, and survives any minority of failures, when this returns.
+pub async fn store(node: &NodeHandle, name: String, retention: Retention, body: Body) -> ApiResult<Document> {
+    check_name(&name)?;
+    let Reply::UploadOpened { upload } = ask(node, Request::OpenUpload { name, retention }).await? else {
+        return Err(ApiError::unexpected_reply());
+    };
+    let mut open = OpenUpload { node, upload, finished: false };
+    let mut flight = Flight { node, upload, position: 0, window: FuturesUnordered::new() };
+    let mut chunker = Chunker::new();
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = next_piece(&mut pieces).await? {
+        chunker.push(&piece);
+        while let Some(chunk) = chunker.next_chunk() {
+            flight.send(chunk).await?;
+        }
+    }
+    while let Some(chunk) = chunker.finish() {
+        flight.send(chunk).await?;
+    }
+    flight.land().await?;
+    open.finished = true;
+    match ask(node, Request::FinishUpload { upload }).await? {
+        Reply::Document(document) => Ok(*document),
+        _ => Err(ApiError::unexpected_reply()),
+    }
+}
+
+fn check_name(name: &str) -> ApiResult<()> {
+    if name.len() > limits::DOCUMENT_NAME_BYTES_MAX {
+        let max = limits::DOCUMENT_NAME_BYTES_MAX;
+        return Err(
+            ApiError::bad_request(format!("a document's name has at most {max} bytes")).hint("shorten it")
+        );
+    }
+    Ok(())
+}
+
+async fn next_piece(pieces: &mut axum::body::BodyDataStream) -> ApiResult<Option<Bytes>> {
+    match tokio::time::timeout(limits::UPLOAD_IDLE_MAX, pieces.next()).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(piece))) => Ok(Some(piece)),
+        Ok(Some(Err(error))) => {
+            Err(ApiError::bad_request(format!("the text broke off: {error}")).hint("send it again"))
+        }
+        Err(_) => Err(ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timeout",
+            format!("nothing of the text came for {} s", limits::UPLOAD_IDLE_MAX.as_secs()),
+        )
+        .hint("send it again, and without long pauses")),
+    }
+}
+
+type Landing<'a> = Pin<Box<dyn Future<Output = ApiResult<Reply>> + Send + 'a>>;
+
+/// The chunks that are on their way. The client is slowed down to what the cluster takes.
+struct Flight<'a> {
+    node: &'a NodeHandle,
+    upload: UploadId,
+    position: u32,
+    window: FuturesUnordered<Landing<'a>>,
+}
+
+impl Flight<'_> {
+    async fn send(&mut self, bytes: Bytes) -> ApiResult<()> {
+        if self.position as usize >= limits::DOCUMENT_CHUNKS_MAX {
+            let (chunks, bytes) = (limits::DOCUMENT_CHUNKS_MAX, limits::CHUNK_BYTES);
+            return Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("a document has at most {chunks} chunks of {bytes} bytes"),
+            )
+            .hint("split the text and count its parts together: a job counts many documents"));
+        }
+        while self.window.len() >= limits::UPLOAD_WINDOW_CHUNKS {
+            self.land_one().await?;
+        }
+        let (upload, position, hash) = (self.upload, self.position, Hash::of(&bytes));
+        let chunk = Request::UploadChunk { upload, position, hash, bytes };
+        self.window.push(Box::pin(ask(self.node, chunk)));
+        self.position += 1;
+        Ok(())
+    }
+
+    async fn land_one(&mut self) -> ApiResult<()> {
+        self.window.next().await.map_or(Ok(()), |landed| landed.map(drop))
+    }
+
+    async fn land(&mut self) -> ApiResult<()> {
+        while !self.window.is_empty() {
+            self.land_one().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells the node when nobody goes on with an upload: an error came between, or the client went away.
+struct OpenUpload<'a> {
+    node: &'a NodeHandle,
+    upload: UploadId,
+    finished: bool,
+}
+
+impl Drop for OpenUpload<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            let (node, upload) = (self.node.clone(), self.upload);
+            tokio::spawn(async move {
+                // One that is not told drops the upload when it has been idle for long enough.
+                let _told = node.request(Request::AbortUpload { upload }).await;
+            });
+        }
+    }
+}

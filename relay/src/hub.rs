@@ -1,0 +1,208 @@
+//! The relay as a running thing: the broker behind a lock, a mailbox per connection, and the record of who owns which room.
+
+use crate::broker::{Admitted, Broker, ConnectionId, Gate, Link, Offered, Outbox};
+use crate::rooms::RoomRecords;
+use shared::ids::{ClusterId, RoomName};
+use shared::wire::session::{Class, ClientFrame, Refusal, RelayFrame};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// One relay: shared by its sockets and its hosted nodes.
+#[derive(Debug)]
+pub struct Hub {
+    broker: Mutex<Broker<Mailbox<RelayFrame>>>,
+    records: Mutex<RoomRecords>,
+    gate: Gate,
+    /// Only this machine can reach the relay.
+    loopback: bool,
+}
+
+/// Frames on their way to one reader, who may be slower than those who write.
+#[derive(Debug)]
+pub struct Mailbox<T>(Arc<MailboxState<T>>);
+
+#[derive(Debug)]
+struct MailboxState<T> {
+    content: Mutex<Content<T>>,
+    changed: Notify,
+    ended: Notify,
+}
+
+#[derive(Debug)]
+struct Content<T> {
+    outbox: Outbox<T>,
+    cut: Option<Refusal>,
+}
+
+/// One node's place in a room, from admission to the end of its connection.
+#[derive(Debug)]
+pub struct Attachment {
+    hub: Arc<Hub>,
+    connection: ConnectionId,
+    mailbox: Mailbox<RelayFrame>,
+}
+
+impl<T> Clone for Mailbox<T> {
+    fn clone(&self) -> Mailbox<T> {
+        Mailbox(self.0.clone())
+    }
+}
+
+impl<T> Default for Mailbox<T> {
+    fn default() -> Mailbox<T> {
+        let content = Mutex::new(Content { outbox: Outbox::default(), cut: None });
+        Mailbox(Arc::new(MailboxState { content, changed: Notify::new(), ended: Notify::new() }))
+    }
+}
+
+impl<T> Mailbox<T> {
+    pub fn put(&self, class: Class, bytes: usize, frame: T) -> Offered {
+        let offered = lock(&self.0.content).outbox.offer(class, bytes, frame);
+        self.0.changed.notify_one();
+        offered
+    }
+
+    /// The next frame; or why there will be none. One reader at a time.
+    pub async fn next(&self) -> Result<T, Refusal> {
+        loop {
+            {
+                let mut content = lock(&self.0.content);
+                if let Some(reason) = &content.cut {
+                    return Err(reason.clone());
+                }
+                if let Some(frame) = content.outbox.take() {
+                    return Ok(frame);
+                }
+            }
+            self.0.changed.notified().await;
+        }
+    }
+
+    /// Forgets what waits.
+    pub fn clear(&self) {
+        lock(&self.0.content).outbox.clear();
+    }
+
+    fn cut(&self, reason: Refusal) {
+        let mut content = lock(&self.0.content);
+        content.outbox.clear();
+        content.cut = Some(reason);
+        self.0.changed.notify_one();
+        self.0.ended.notify_one();
+    }
+
+    /// Waits until the connection is cut, even while what was taken out last is still being sent. One waiter at a time.
+    async fn until_cut(&self) -> Refusal {
+        loop {
+            if let Some(reason) = lock(&self.0.content).cut.clone() {
+                return reason;
+            }
+            self.0.ended.notified().await;
+        }
+    }
+}
+
+impl Link for Mailbox<RelayFrame> {
+    fn offer(&self, class: Class, frame: RelayFrame) -> bool {
+        let bytes = match &frame {
+            RelayFrame::Deliver { frame, .. } => frame.bytes(),
+            _ => 0,
+        };
+        self.put(class, bytes, frame) != Offered::TooSlow
+    }
+
+    fn cut(&self, reason: Refusal) {
+        Mailbox::cut(self, reason);
+    }
+}
+
+impl Hub {
+    pub fn new(records: RoomRecords, gate: Gate, loopback: bool) -> Arc<Hub> {
+        let broker = Mutex::new(Broker::new(records.all()));
+        Arc::new(Hub { broker, records: Mutex::new(records), gate, loopback })
+    }
+
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// Lets a node in whose identity has been proven, or which this process hosts.
+    pub fn attach(self: &Arc<Hub>, room: &RoomName, admitted: Admitted) -> Result<Attachment, Refusal> {
+        let mailbox = Mailbox::default();
+        let Admitted { node, claim, profile } = admitted;
+        let admission = self.broker().admit(room, node, claim, profile, mailbox.clone())?;
+        tracing::info!(%room, %node, "connected");
+        if let Some(cluster) = admission.founded {
+            self.record(room.clone(), cluster);
+        }
+        Ok(Attachment { hub: self.clone(), connection: admission.connection, mailbox })
+    }
+
+    /// Ends every connection.
+    pub fn shut_down(&self) {
+        self.broker().shut_down();
+    }
+
+    fn record(&self, room: RoomName, cluster: ClusterId) {
+        tracing::info!(%room, %cluster, "room founded");
+        if let Err(error) = lock(&self.records).insert(room, cluster) {
+            // Its members know the cluster, and tell it again when they come back.
+            tracing::error!(%error, "the room's cluster could not be recorded");
+        }
+    }
+
+    fn broker(&self) -> MutexGuard<'_, Broker<Mailbox<RelayFrame>>> {
+        lock(&self.broker)
+    }
+}
+
+impl Attachment {
+    /// What the node says to its relay.
+    pub fn handle(&self, frame: ClientFrame) -> Result<(), Refusal> {
+        match frame {
+            ClientFrame::Hello(_) => {
+                return Err(Refusal::Protocol { reason: "a second Hello on one connection".to_owned() });
+            }
+            ClientFrame::Send { to, class, frame } => {
+                self.hub.broker().route(self.connection, to, class, frame);
+            }
+            ClientFrame::Founded => {
+                let founded = self.hub.broker().founded(self.connection);
+                if let Some(founded) = founded {
+                    self.hub.record(founded.room, founded.cluster);
+                }
+            }
+            ClientFrame::Profile(profile) => self.hub.broker().profile(self.connection, profile),
+        }
+        Ok(())
+    }
+
+    pub fn frozen(&self, frozen: bool) {
+        self.hub.broker().frozen(self.connection, frozen);
+    }
+
+    /// What the relay says to the node; or why it says no more.
+    pub async fn next(&self) -> Result<RelayFrame, Refusal> {
+        self.mailbox.next().await
+    }
+
+    /// Waits until the broker cuts this connection.
+    pub async fn until_cut(&self) -> Refusal {
+        self.mailbox.until_cut().await
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.hub.broker().leave(self.connection);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is valid between any two statements: a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

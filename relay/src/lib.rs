@@ -1,0 +1,16 @@
+//! The native side of wordraft: the relay, the nodes that run on servers, and their HTTP interface.
+//!
+//! - [`broker`] is pure: rooms, routing, presence, queues. [`hub`] runs it, [`socket`] puts it on the network.
+//! - [`driver`] runs a node: files, threads, timers, and its way to a relay.
+//! - [`host`] puts a relay and the nodes that it hosts together; [`standalone`] is a node in a process of its own.
+//! - [`http`] is the interface for programs, and serves the page.
+
+pub mod broker;
+pub mod driver;
+pub mod host;
+pub mod http;
+pub mod hub;
+pub mod origin;
+pub mod rooms;
+pub mod socket;
+pub mod standalone;

@@ -1,0 +1,192 @@
+//! The peers' socket, `/ws/{room}`: a connection from handshake to farewell.
+
+use crate::broker::{decode, protocol};
+use crate::hub::{Attachment, Hub};
+use crate::origin;
+use axum::Router;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use shared::ids::RoomName;
+use shared::limits;
+use shared::wire::session::{Refusal, RelayFrame};
+use std::sync::Arc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+
+/// The close code of every refusal. The reason is its text, which any version of the protocol can read.
+pub const CLOSE_REFUSED: u16 = 4000;
+
+/// What a close frame has room for.
+const CLOSE_REASON_BYTES_MAX: usize = 123;
+
+type Sink = SplitSink<WebSocket, Message>;
+type Stream = SplitStream<WebSocket>;
+
+/// How a connection ended.
+enum End {
+    /// The other side went away.
+    Gone,
+    Refused(Refusal),
+}
+
+/// The routes of the socket, to be merged into the relay's.
+pub fn router(hub: Arc<Hub>) -> Router {
+    Router::new().route("/ws/{room}", any(upgrade)).with_state(hub)
+}
+
+async fn upgrade(
+    State(hub): State<Arc<Hub>>,
+    Path(room): Path<String>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if !origin::may_connect(text(header::ORIGIN), text(header::HOST), hub.is_loopback()) {
+        return (StatusCode::FORBIDDEN, "pages of another site may not connect to this relay")
+            .into_response();
+    }
+    let room: RoomName = match room.parse() {
+        Ok(room) => room,
+        Err(error) => return (StatusCode::NOT_FOUND, error.to_string()).into_response(),
+    };
+    upgrade
+        .max_message_size(limits::SOCKET_MESSAGE_BYTES_MAX)
+        .max_frame_size(limits::SOCKET_MESSAGE_BYTES_MAX)
+        .on_upgrade(move |socket| serve(hub, room, socket))
+}
+
+async fn serve(hub: Arc<Hub>, room: RoomName, socket: WebSocket) {
+    let (mut sink, mut stream) = socket.split();
+    let end =
+        match timeout(limits::HANDSHAKE_TIME_MAX, shake_hands(&hub, &room, &mut sink, &mut stream)).await {
+            Ok(Ok(attachment)) => carry(&attachment, &mut sink, &mut stream).await,
+            Ok(Err(end)) => end,
+            Err(_) => End::Refused(protocol("no Hello in time")),
+        };
+    if let End::Refused(reason) = end {
+        tracing::info!(%room, %reason, "connection refused or cut");
+        // Whoever does not read it in time goes without.
+        let _ = timeout(limits::FAREWELL_TIME_MAX, say_farewell(&mut sink, reason)).await;
+    }
+}
+
+async fn shake_hands(
+    hub: &Arc<Hub>,
+    room: &RoomName,
+    sink: &mut Sink,
+    stream: &mut Stream,
+) -> Result<Attachment, End> {
+    let nonce = crate::driver::random_bytes();
+    send(sink, &RelayFrame::Challenge { nonce }).await?;
+    let hello = loop {
+        match next(stream).await? {
+            Incoming::Frame(bytes) => break bytes,
+            Incoming::SignOfLife => {}
+        }
+    };
+    let admitted = hub.gate().check(room, &nonce, &hello).map_err(End::Refused)?;
+    hub.attach(room, admitted).map_err(End::Refused)
+}
+
+/// Reads, writes and watches until one of them ends.
+async fn carry(attachment: &Attachment, sink: &mut Sink, stream: &mut Stream) -> End {
+    tokio::select! {
+        end = read(attachment, stream) => end,
+        end = write(attachment, sink) => end,
+        // A reader that stands still blocks `write` in the middle of a frame.
+        reason = attachment.until_cut() => End::Refused(reason),
+    }
+}
+
+async fn read(attachment: &Attachment, stream: &mut Stream) -> End {
+    let mut heard = Instant::now();
+    let mut spoke = Instant::now();
+    let mut frozen = false;
+    loop {
+        let patience = if frozen { heard + limits::SILENCE_MAX } else { spoke + limits::FROZEN_AFTER };
+        match timeout_at(patience.min(heard + limits::SILENCE_MAX), next(stream)).await {
+            Err(_) if heard.elapsed() >= limits::SILENCE_MAX => return End::Gone,
+            Err(_) => {
+                frozen = true;
+                attachment.frozen(true);
+            }
+            Ok(Err(end)) => return end,
+            Ok(Ok(Incoming::SignOfLife)) => heard = Instant::now(),
+            Ok(Ok(Incoming::Frame(bytes))) => {
+                heard = Instant::now();
+                spoke = heard;
+                if std::mem::take(&mut frozen) {
+                    attachment.frozen(false);
+                }
+                if let Err(refusal) = decode(&bytes).and_then(|frame| attachment.handle(frame)) {
+                    return End::Refused(refusal);
+                }
+            }
+        }
+    }
+}
+
+async fn write(attachment: &Attachment, sink: &mut Sink) -> End {
+    let mut ping = interval(limits::SIGN_OF_LIFE_INTERVAL);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let sent = tokio::select! {
+            _ = ping.tick() => sink.send(Message::Ping(Bytes::new())).await.map_err(|_| End::Gone),
+            frame = attachment.next() => match frame {
+                Ok(frame) => send(sink, &frame).await,
+                Err(reason) => Err(End::Refused(reason)),
+            },
+        };
+        if let Err(end) = sent {
+            return end;
+        }
+    }
+}
+
+enum Incoming {
+    Frame(Bytes),
+    SignOfLife,
+}
+
+async fn next(stream: &mut Stream) -> Result<Incoming, End> {
+    match stream.next().await {
+        Some(Ok(Message::Binary(bytes))) => Ok(Incoming::Frame(bytes)),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Incoming::SignOfLife),
+        Some(Ok(Message::Text(_))) => Err(End::Refused(protocol("a text message: this protocol is binary"))),
+        Some(Ok(Message::Close(_))) | None => Err(End::Gone),
+        Some(Err(error)) => Err(refusal_of(&error)),
+    }
+}
+
+/// Tells a message that breaks the rules from a connection that broke.
+fn refusal_of(error: &axum::Error) -> End {
+    use tokio_tungstenite::tungstenite::Error as SocketError;
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        match error.downcast_ref::<SocketError>() {
+            Some(SocketError::Capacity(_)) => return End::Refused(protocol("a message over the size limit")),
+            Some(_) => return End::Gone,
+            None => source = error.source(),
+        }
+    }
+    End::Gone
+}
+
+async fn send(sink: &mut Sink, frame: &RelayFrame) -> Result<(), End> {
+    sink.send(Message::Binary(frame.encode().into())).await.map_err(|_| End::Gone)
+}
+
+async fn say_farewell(sink: &mut Sink, reason: Refusal) -> Result<(), End> {
+    let mut text = reason.to_string();
+    while text.len() > CLOSE_REASON_BYTES_MAX {
+        text.pop();
+    }
+    send(sink, &RelayFrame::Refused(reason)).await?;
+    let close = CloseFrame { code: CLOSE_REFUSED, reason: text.into() };
+    sink.send(Message::Close(Some(close))).await.map_err(|_| End::Gone)
+}

@@ -1,0 +1,223 @@
+//! Every bound has a name, and they all live here. Whatever a peer, a client or a file sends is held to these.
+
+use crate::time::Duration;
+
+/// Length of a room's name in a link.
+pub const ROOM_NAME_BYTES_MAX: usize = 64;
+
+/// Length of a member's friendly name.
+pub const MEMBER_NAME_BYTES_MAX: usize = 64;
+
+/// Length of a document's name.
+pub const DOCUMENT_NAME_BYTES_MAX: usize = 1024;
+
+/// A member's `--http` address as it is told to others.
+pub const ADDRESS_BYTES_MAX: usize = 256;
+
+/// Connected nodes in one room.
+pub const ROOM_MEMBERS_MAX: usize = 256;
+
+/// Rooms on one relay.
+pub const ROOMS_MAX: usize = 1024;
+
+/// The size at which a text is cut. A cut that would part a word moves on to the next safe place.
+pub const CHUNK_BYTES: usize = 1 << 20;
+
+/// The latest place of a cut: without a safe one before it, the chunk ends here and its partial carries open edges.
+pub const CHUNK_BYTES_MAX: usize = 2 << 20;
+
+/// Chunks of one document: 16 GiB of text; its manifest fits in one command.
+pub const DOCUMENT_CHUNKS_MAX: usize = 1 << 14;
+
+/// A word without a place to cut it in. A longer one ends the job with an error that names this limit.
+pub const OPEN_EDGE_BYTES_MAX: usize = 64 << 20;
+
+/// A word of a table. Nothing grows more than threefold when it is read as UTF-8 and lower-cased.
+pub const WORD_BYTES_MAX: usize = 3 * OPEN_EDGE_BYTES_MAX;
+
+/// One block of bytes in a member's store, be it a chunk, a partial or a piece of a table.
+pub const BLOCK_BYTES_MAX: usize = 4 << 20;
+
+/// A message between peers without the bulk attached to it: room for the largest command and its neighbours.
+pub const FRAME_HEAD_BYTES_MAX: usize = 4 << 20;
+
+/// What is attached to a message between peers.
+pub const FRAME_BULK_BYTES_MAX: usize = BLOCK_BYTES_MAX;
+
+/// One message on a relay's socket: head, bulk and the envelope around them.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = FRAME_HEAD_BYTES_MAX + FRAME_BULK_BYTES_MAX + 1024;
+
+/// Bytes of control frames that wait for one connection. A reader that falls further behind is cut off.
+pub const CONTROL_QUEUE_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of bulk frames that wait for one connection. More are dropped; senders notice and try again.
+pub const BULK_QUEUE_BYTES_MAX: usize = 32 << 20;
+
+/// Chunks of one upload that are on their way to their holders.
+pub const UPLOAD_WINDOW_CHUNKS: usize = 8;
+
+/// Uploads that one node takes in at a time.
+pub const UPLOADS_MAX: usize = 64;
+
+/// An upload that nobody feeds for so long is dropped.
+pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(120);
+
+/// Copies of every block, or as many as there are members.
+pub const COPIES: usize = 3;
+
+/// Input of one counting task.
+pub const TASK_BYTES: u64 = 8 << 20;
+
+/// Documents in the replicated state.
+pub const DOCUMENTS_MAX: usize = 100_000;
+
+/// Finished jobs that the replicated state remembers; the oldest give way.
+pub const JOBS_MAX: usize = 1_000;
+
+/// Documents of one job.
+pub const JOB_DOCUMENTS_MAX: usize = 10_000;
+
+/// Words of a result's `top` that travel with its summary. Longer lists are read from the table.
+pub const SUMMARY_TOP_MAX: usize = 1_000;
+
+/// Bytes of a word in a summary; a longer one is shown cut, and stands whole in the table.
+pub const SUMMARY_WORD_BYTES_MAX: usize = 256;
+
+/// A command in the log.
+pub const COMMAND_BYTES_MAX: usize = 1 << 20;
+
+/// Requests of clients that wait for an answer on one node.
+pub const REQUESTS_WAITING_MAX: usize = 4096;
+
+/// A document that came with `wordraft count` is kept for so long.
+pub const TRANSIENT_DOCUMENT_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Voters of a cluster.
+pub const VOTERS_MAX: usize = 7;
+
+/// Entries of one append message of Raft; one larger command travels alone.
+pub const RAFT_APPEND_BYTES: usize = 256 << 10;
+
+/// Entries that a Raft leader accepts beyond what is committed.
+pub const RAFT_UNCOMMITTED_BYTES_MAX: usize = 16 << 20;
+
+/// One piece of a snapshot of the replicated state.
+pub const RAFT_SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
+
+/// A snapshot of the replicated state.
+pub const RAFT_SNAPSHOT_BYTES_MAX: usize = 256 << 20;
+
+/// Different words that a made-up sample draws from.
+pub const SAMPLE_WORDS_MAX: u32 = 5_000_000;
+
+/// Words of a report's `top`. The whole table is there as CSV.
+pub const REPORT_TOP_MAX: u32 = 100_000;
+
+/// Words of one page of a table, when nobody asks for another number.
+pub const WORDS_PAGE_DEFAULT: u64 = 100;
+
+/// Words of one page of a table.
+pub const WORDS_PAGE_MAX: u64 = 10_000;
+
+/// Words that a node sorts at a time while it writes a table as CSV. It reads a longer table several times.
+pub const CSV_BATCH_WORDS: usize = 500_000;
+
+/// From the opening of a connection to a valid `Hello`.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How often a relay pings a connection, and a node that has nothing to say repeats its profile.
+pub const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A connection that is silent for so long, pongs included, is dead: both ends cut it.
+pub const SILENCE_MAX: Duration = Duration::from_secs(4);
+
+/// A node whose browser answers pings while the node itself says nothing for so long is frozen, and shown as hidden.
+pub const FROZEN_AFTER: Duration = Duration::from_secs(3);
+
+/// What a connection that is being cut gets to read why.
+pub const FAREWELL_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// The first pause before a node tries its relay again. It doubles with every failure.
+pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// The longest pause before a node tries its relay again.
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Events of a node that wait for one watcher. A slower one misses the oldest.
+pub const EVENTS_WAITING_MAX: usize = 1024;
+
+/// One block of a stored table.
+pub const TABLE_BLOCK_BYTES: usize = 1 << 20;
+
+/// The partial of one counting task: more than `TASK_BYTES` only where lower case takes more room, or where a text has
+/// no place to cut it in.
+pub const PARTIAL_BYTES_MAX: usize = 64 << 20;
+
+/// Partials that are merged at a time. Fewer at a time cost time, more cost memory.
+pub const MERGE_BATCH_BYTES: usize = 32 << 20;
+
+/// Counting tasks of one job: their list fits in one message to the member that puts their partials together.
+pub const JOB_TASKS_MAX: usize = 1 << 16;
+
+/// What one message asks of a block: less costs round trips, more costs memory along the way.
+pub const FETCH_BYTES: usize = 1 << 20;
+
+/// Blocks that one node fetches at a time.
+pub const FETCHES_MAX: usize = 6;
+
+/// A source that has not answered for so long is left for the next one.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Times that one fetch asks the same source.
+pub const FETCH_TRIES: u32 = 3;
+
+/// Blocks that others may have asked one node to copy and that it has not fetched yet.
+pub const COPIES_WAITING_MAX: usize = 256;
+
+/// Bytes that peers put to, or get from, one node's store at a time; more is refused for the moment.
+pub const SERVED_BYTES_MAX: u64 = 64 << 20;
+
+/// Operations of one node's store at a time; peers' are refused for the moment beyond it.
+pub const STORE_OPERATIONS_MAX: usize = 1024;
+
+/// A block that no manifest refers to is kept for so long after it was put: its upload may still be under way.
+pub const UNREFERENCED_BLOCK_AGE_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// An upload that takes longer is given up, before anybody collects its first chunks.
+pub const UPLOAD_AGE_MAX: Duration = Duration::from_secs(5 * 60 * 60);
+
+/// Partials that one node keeps for later counts of the same texts; those not used for longest go first.
+pub const PARTIALS_BYTES_MAX: u64 = 512 << 20;
+
+/// A partial that nobody used for so long goes.
+pub const PARTIAL_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Bytes of chunks that wait on one node for their holders, of all uploads together.
+pub const UPLOADS_BYTES_MAX: usize = 96 << 20;
+
+/// A chunk that finds no holders for so long is given up; its client may send it again.
+pub const UPLOAD_CHUNK_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Tasks that wait or run on one worker; more are handed back.
+pub const WORKER_TASKS_MAX: usize = 256;
+
+/// Times that a worker fetches the inputs of a task again after one of them turned out to be missing or damaged.
+pub const TASK_REFETCHES_MAX: u32 = 2;
+
+/// Blocks of a result on their way from the member that made it to the others.
+pub const TABLE_COPIES_IN_FLIGHT_MAX: usize = 8;
+
+/// A member that was asked for a copy of a block and has not answered for so long is left out.
+pub const COPY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Copies of blocks that a leader has under way to make up for members that are gone.
+pub const REPAIRS_IN_FLIGHT_MAX: usize = 8;
+
+/// Under-replicated blocks that a leader keeps in mind; it looks again when they are done.
+pub const REPAIRS_QUEUED_MAX: usize = 4096;
+
+/// Failures of one task after which its job ends with the last reason.
+pub const TASK_FAILURES_MAX: u32 = 50;
+
+/// Threads that a member is taken to count with, whatever it says.
+pub const WORKER_THREADS_MAX: u16 = 64;

@@ -1,0 +1,61 @@
+//! Settings of a node. They may differ between members; none of them touches safety.
+
+use super::autopilot::AutopilotConfig;
+use crate::limits;
+use crate::raft;
+use crate::time::Duration;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeConfig {
+    pub raft: raft::Config,
+    pub autopilot: AutopilotConfig,
+    /// Copies of every block, or as many as there are members.
+    pub copies: usize,
+    /// Input of one counting task.
+    pub task_bytes: u64,
+    /// A request that cannot be answered for so long ends in an error.
+    pub request_timeout: Duration,
+    /// A question to the leader that is not answered for so long is asked again.
+    pub ask_again_after: Duration,
+    /// The least time between two status messages of a node, and between two that its leader sends round.
+    pub gossip_interval: Duration,
+    /// The longest time between them when nothing changes.
+    pub gossip_idle_interval: Duration,
+    /// The least time between two pictures of the cluster.
+    pub view_interval: Duration,
+    /// How often the leader looks for documents whose time is over.
+    pub expiry_interval: Duration,
+    /// The name and kind of a member that was removed are kept for so long.
+    pub forget_after: Duration,
+    /// A rule that is switched off on purpose, to see whether the tests notice.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<Mutation>,
+}
+
+/// Rules of a node that can be switched off, to prove that the simulator finds out.
+#[cfg(feature = "mutations")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// Tasks stay with a worker that went away or does not answer.
+    NoReassignment,
+}
+
+impl Default for NodeConfig {
+    fn default() -> NodeConfig {
+        NodeConfig {
+            raft: raft::Config::default(),
+            autopilot: AutopilotConfig::default(),
+            copies: limits::COPIES,
+            task_bytes: limits::TASK_BYTES,
+            request_timeout: Duration::from_secs(10),
+            ask_again_after: Duration::from_secs(1),
+            gossip_interval: Duration::from_millis(500),
+            gossip_idle_interval: Duration::from_secs(2),
+            view_interval: Duration::from_millis(200),
+            expiry_interval: Duration::from_secs(10),
+            forget_after: Duration::from_secs(60 * 60),
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Raft and the driver: what raft puts out goes into the [`Ready`], what it commits comes out as [`Committed`].
+
+use super::contract::{Outgoing, Persist, PersistOp, PersistSequence, Ready};
+use crate::ids::{ClusterId, NodeId};
+use crate::raft::{self, Entry, Output, Raft, ReadOutcome, Status};
+use crate::rng::Rng;
+use crate::time::Time;
+use crate::wire::peer::PeerMessage;
+use crate::wire::session::Class;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+#[derive(Debug)]
+pub(super) struct Consensus {
+    pub raft: Raft,
+    status: Status,
+    output: Output,
+    sequence: PersistSequence,
+    /// Writes that the driver has not acknowledged yet, and what raft calls them.
+    in_flight: VecDeque<(PersistSequence, Option<raft::PersistSequence>)>,
+    durable: PersistSequence,
+}
+
+/// What one look at raft brought, in the order in which it is to be taken in.
+#[derive(Debug, Default)]
+pub(super) struct Committed {
+    pub install: Option<raft::Snapshot>,
+    pub entries: Vec<Entry>,
+    pub reads: Vec<ReadOutcome>,
+    pub want_snapshot: bool,
+    pub state_changed: bool,
+}
+
+impl Consensus {
+    pub fn new(
+        me: NodeId,
+        config: &raft::Config,
+        stored: raft::Stored,
+        rng: Rng,
+        now: Time,
+    ) -> Result<Consensus, raft::NewError> {
+        let raft = Raft::new(me, config.clone(), stored, rng, now)?;
+        let status = raft.status();
+        Ok(Consensus {
+            raft,
+            status,
+            output: Output::default(),
+            sequence: PersistSequence::default(),
+            in_flight: VecDeque::new(),
+            durable: PersistSequence::default(),
+        })
+    }
+
+    /// Starts the log of a new cluster on an empty disk.
+    pub fn found(
+        &mut self,
+        me: NodeId,
+        config: &raft::Config,
+        rng: Rng,
+        now: Time,
+        ready: &mut Ready,
+    ) -> Result<(), raft::NewError> {
+        let stored = raft::Stored::founder(me);
+        let writes =
+            [raft::StorageOp::HardState(stored.hard_state), raft::StorageOp::Append(stored.entries.clone())];
+        self.raft = Raft::new(me, config.clone(), stored, rng, now)?;
+        self.status = self.raft.status();
+        // Acknowledgements for the empty log that was here mean nothing to this one.
+        for (_, raft_sequence) in &mut self.in_flight {
+            *raft_sequence = None;
+        }
+        self.persist(writes.map(PersistOp::Raft), None, ready);
+        Ok(())
+    }
+
+    pub fn adopt_cluster(&mut self, cluster: ClusterId, ready: &mut Ready) {
+        self.persist([PersistOp::Cluster(cluster)], None, ready);
+    }
+
+    /// As of the end of the last [`Consensus::collect`].
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// The persist that carries whatever this `Ready` writes; all that was asked for so far is durable once it is.
+    pub fn last_persist(&self) -> PersistSequence {
+        self.sequence
+    }
+
+    pub fn is_durable(&self, sequence: PersistSequence) -> bool {
+        sequence <= self.durable
+    }
+
+    pub fn persisted(&mut self, now: Time, sequence: PersistSequence) {
+        let mut reached = None;
+        while let Some((first, raft_sequence)) = self.in_flight.front()
+            && *first <= sequence
+        {
+            self.durable = *first;
+            reached = raft_sequence.or(reached);
+            self.in_flight.pop_front();
+        }
+        if let Some(raft_sequence) = reached {
+            self.raft.persisted(now, raft_sequence);
+        }
+    }
+
+    /// Moves what raft wants done into `ready` and hands out what it has decided; `None` when it is quiet.
+    pub fn collect(&mut self, ready: &mut Ready) -> Option<Committed> {
+        let mut output = std::mem::take(&mut self.output);
+        self.raft.fill_output(&mut output);
+        let quiet = output.is_empty();
+        ready.send_now.extend(output.send_now.drain(..).map(envelope));
+        if let Some((sequence, operations)) = output.persist.take() {
+            self.persist(operations.into_iter().map(PersistOp::Raft), Some(sequence), ready);
+        }
+        ready.send_after_persist.extend(output.send_after_persist.drain(..).map(envelope));
+        let committed = Committed {
+            install: output.install.take(),
+            entries: std::mem::take(&mut output.committed),
+            reads: std::mem::take(&mut output.reads),
+            want_snapshot: output.want_snapshot,
+            state_changed: output.state_changed,
+        };
+        self.output = output;
+        if quiet {
+            return None;
+        }
+        self.status = self.raft.status();
+        Some(committed)
+    }
+
+    /// One `Ready` has one persist: what is asked for later in the same input joins it.
+    fn persist(
+        &mut self,
+        operations: impl IntoIterator<Item = PersistOp>,
+        raft_sequence: Option<raft::PersistSequence>,
+        ready: &mut Ready,
+    ) {
+        if ready.persist.is_none() {
+            self.sequence = PersistSequence(self.sequence.0 + 1);
+            self.in_flight.push_back((self.sequence, None));
+        }
+        let persist =
+            ready.persist.get_or_insert_with(|| Persist { sequence: self.sequence, operations: Vec::new() });
+        persist.operations.extend(operations);
+        if let Some((_, slot)) = self.in_flight.back_mut() {
+            *slot = raft_sequence.or(*slot);
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Time> {
+        self.raft.deadline()
+    }
+}
+
+fn envelope((to, message): (NodeId, raft::Message)) -> Outgoing {
+    Outgoing { to, class: Class::Control, frame: PeerMessage::Raft(message).to_frame(Bytes::new()) }
+}

@@ -1,0 +1,146 @@
+//! What a client is told when a request fails: what happened, whether it may still happen, and what to do.
+
+use super::api::{ErrorCode, RequestError};
+use super::autopilot::majority;
+use super::context::Surroundings;
+use crate::ids::{DocumentId, JobId, NodeId};
+use crate::limits;
+use crate::state_machine::Rejection;
+
+fn failure(code: ErrorCode, message: impl Into<String>, hint: impl Into<String>) -> RequestError {
+    RequestError { code, message: message.into(), hint: hint.into() }
+}
+
+/// Why a question to the cluster found no answer in time.
+fn why(around: &Surroundings) -> (ErrorCode, String) {
+    if !around.membership.contains(around.me) {
+        return (ErrorCode::NotReady, "this node is not part of a cluster yet".to_owned());
+    }
+    let voters = &around.membership.voters;
+    let online = voters.iter().filter(|voter| around.is_online(**voter)).count();
+    let needed = majority(voters.len());
+    if online < needed {
+        let message = format!("{online} of {} voters are online, {needed} are needed", voters.len());
+        return (ErrorCode::NoQuorum, message);
+    }
+    match around.leader {
+        None => (ErrorCode::NoQuorum, "there is no leader at the moment".to_owned()),
+        Some(_) => (ErrorCode::Timeout, "the cluster did not answer in time".to_owned()),
+    }
+}
+
+fn remedy(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NotReady => "wait until it has joined, or ask another node",
+        ErrorCode::NoQuorum => {
+            "start the missing members again (`wordraft status` names them), then try again"
+        }
+        _ => "try again; `wordraft status` shows how the members are doing",
+    }
+}
+
+pub(super) fn write_out_of_time(around: &Surroundings, handed_on: bool) -> RequestError {
+    let (code, reason) = why(around);
+    let fate = if handed_on { "the change may still happen" } else { "nothing was changed" };
+    failure(code, format!("{reason}; {fate}"), remedy(code))
+}
+
+pub(super) fn read_out_of_time(around: &Surroundings) -> RequestError {
+    let (code, reason) = why(around);
+    failure(code, reason, remedy(code))
+}
+
+pub(super) fn rejected(rejection: Rejection) -> RequestError {
+    let message = rejection.to_string();
+    match rejection {
+        Rejection::NoDocument(_) => {
+            failure(ErrorCode::NotFound, message, "`wordraft documents ls` shows what there is")
+        }
+        Rejection::NoJob(_) => {
+            failure(ErrorCode::NotFound, message, "`wordraft jobs ls` shows what there is")
+        }
+        Rejection::DocumentInUse { .. } => {
+            failure(ErrorCode::Conflict, message, "cancel the job, or wait until it is done")
+        }
+        Rejection::TooManyDocuments { .. } => {
+            failure(ErrorCode::Conflict, message, "delete documents that are not needed any more")
+        }
+        Rejection::Invalid(_) => failure(ErrorCode::BadRequest, message, "change the request"),
+    }
+}
+
+pub(super) fn no_document(id: DocumentId) -> RequestError {
+    rejected(Rejection::NoDocument(id))
+}
+
+pub(super) fn no_job(id: JobId) -> RequestError {
+    rejected(Rejection::NoJob(id))
+}
+
+pub(super) fn too_many_waiting() -> RequestError {
+    failure(
+        ErrorCode::Busy,
+        format!("{} requests wait on this node already", limits::REQUESTS_WAITING_MAX),
+        "try again in a moment, or ask another node",
+    )
+}
+
+pub(super) fn command_too_large() -> RequestError {
+    failure(
+        ErrorCode::TooLarge,
+        format!("the request is larger than {} bytes in the log", limits::COMMAND_BYTES_MAX),
+        "split it into smaller ones",
+    )
+}
+
+pub(super) fn not_a_voter(node: NodeId) -> RequestError {
+    failure(
+        ErrorCode::BadRequest,
+        format!("{node} is not a voter of this cluster"),
+        "choose one of the voters that `wordraft status` shows",
+    )
+}
+
+pub(super) fn voter_offline(node: NodeId) -> RequestError {
+    failure(ErrorCode::Conflict, format!("{node} is not online"), "choose a voter that is")
+}
+
+pub(super) fn no_other_voter() -> RequestError {
+    failure(
+        ErrorCode::Conflict,
+        "there is no other voter online to lead",
+        "start more nodes: from three on, they all get a vote",
+    )
+}
+
+pub(super) fn no_member(node: NodeId) -> RequestError {
+    failure(
+        ErrorCode::NotFound,
+        format!("{node} is not a member of this cluster"),
+        "`wordraft members ls` shows who is",
+    )
+}
+
+pub(super) fn still_online(node: NodeId) -> RequestError {
+    failure(
+        ErrorCode::Conflict,
+        format!("{node} is online: it would join again at once"),
+        "stop that node first",
+    )
+}
+
+pub(super) fn move_out_of_time(around: &Surroundings) -> RequestError {
+    let (code, reason) = why(around);
+    failure(code, format!("{reason}; the change may still happen"), remedy(code))
+}
+
+pub(super) fn removal_out_of_time(around: &Surroundings, node: NodeId) -> RequestError {
+    if around.membership.voters.contains(&node) {
+        return failure(
+            ErrorCode::Conflict,
+            format!("without {node} too few voters would be left"),
+            "start another node: it takes over the vote, then remove this one",
+        );
+    }
+    move_out_of_time(around)
+}

@@ -1,0 +1,146 @@
+//! Requests of local clients: who asked, what is still open, and how each is answered.
+
+use super::api::{Reply, Request, RequestError};
+use super::context::{Context, Submission, Surroundings};
+use super::contract::{Ready, RequestId};
+use super::errands::{Errands, Finished, is_too_large};
+use super::failures;
+use crate::ids::{DocumentId, JobId};
+use crate::state_machine::{Change, Command, Job, JobState, State};
+use std::collections::BTreeMap;
+
+/// What a read wants to know, once the state here is as new as the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    Documents,
+    Document(DocumentId),
+    Jobs,
+    Job(JobId),
+    EndOfJob(JobId),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    /// Whoever waits for a job to end.
+    awaiting: BTreeMap<RequestId, JobId>,
+}
+
+impl Requests {
+    pub fn waiting(&self) -> usize {
+        self.awaiting.len()
+    }
+
+    /// Sends a request that concerns the replicated state on its way; gives back any other.
+    pub fn take(
+        &mut self,
+        around: &mut Surroundings,
+        errands: &mut Errands,
+        id: RequestId,
+        request: Request,
+        ready: &mut Ready,
+    ) -> Option<Request> {
+        match request {
+            Request::ListDocuments => errands.read(around, id, Question::Documents),
+            Request::GetDocument { document } => errands.read(around, id, Question::Document(document)),
+            Request::ListJobs => errands.read(around, id, Question::Jobs),
+            Request::GetJob { job } => errands.read(around, id, Question::Job(job)),
+            Request::AwaitJob { job } => errands.read(around, id, Question::EndOfJob(job)),
+            Request::DeleteDocument { document } => {
+                let command = Command::DeleteDocument { id: document };
+                submit(around, errands, id, command, ready);
+            }
+            Request::SubmitJob { documents, options } => {
+                let job = JobId::random(&mut around.rng);
+                submit(around, errands, id, Command::SubmitJob { id: job, documents, options }, ready);
+            }
+            Request::CancelJob { job } => {
+                submit(around, errands, id, Command::CancelJob { id: job }, ready);
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    pub fn finished(&mut self, context: &mut Context<'_>, finished: Finished) {
+        match finished {
+            Finished::Write { command, request, result } => {
+                let reply = result.and_then(|()| outcome_of(&command, context.state));
+                context.reply(request, reply);
+            }
+            Finished::Read { request, question, result } => match result {
+                Ok(()) => self.answer(context, request, question),
+                Err(error) => context.reply(request, Err(error)),
+            },
+        }
+    }
+
+    fn answer(&mut self, context: &mut Context<'_>, request: RequestId, question: Question) {
+        let state = context.state;
+        let reply = match question {
+            Question::Documents => Ok(Reply::Documents(state.documents.values().cloned().collect())),
+            Question::Jobs => Ok(Reply::Jobs(state.jobs.values().cloned().collect())),
+            Question::Document(id) => document(state, id),
+            Question::Job(id) => job(state, id),
+            Question::EndOfJob(id) => {
+                if state.jobs.get(&id).is_some_and(is_running) {
+                    self.awaiting.insert(request, id);
+                    return;
+                }
+                job(state, id)
+            }
+        };
+        context.reply(request, reply);
+    }
+
+    /// Jobs that ended are told to whoever waits for them.
+    pub fn applied(&mut self, context: &mut Context<'_>, changes: &[Change]) {
+        for change in changes {
+            let Change::JobEnded(ended) = change else { continue };
+            let waiting = self.awaiting.extract_if(.., |_, job| job == ended);
+            for (request, _) in waiting {
+                context.reply(request, job(context.state, *ended));
+            }
+        }
+    }
+
+    pub fn abandon(&mut self, id: RequestId) {
+        self.awaiting.remove(&id);
+    }
+}
+
+/// Commands of parts go the same way as those of clients.
+pub(super) fn submit(
+    around: &mut Surroundings,
+    errands: &mut Errands,
+    id: RequestId,
+    command: Command,
+    ready: &mut Ready,
+) {
+    if is_too_large(&command) {
+        ready.replies.push((id, Err(failures::command_too_large())));
+        return;
+    }
+    errands.write(around, Submission { command, request: Some(id) });
+}
+
+pub(super) fn is_running(job: &Job) -> bool {
+    job.state == JobState::Running
+}
+
+fn outcome_of(command: &Command, state: &State) -> Result<Reply, RequestError> {
+    match command {
+        Command::AddDocument { id, .. } => document(state, *id),
+        Command::SubmitJob { id, .. } | Command::CancelJob { id } => job(state, *id),
+        _ => Ok(Reply::Done),
+    }
+}
+
+fn document(state: &State, id: DocumentId) -> Result<Reply, RequestError> {
+    let document = state.documents.get(&id).ok_or_else(|| failures::no_document(id))?;
+    Ok(Reply::Document(Box::new(document.clone())))
+}
+
+fn job(state: &State, id: JobId) -> Result<Reply, RequestError> {
+    let job = state.jobs.get(&id).ok_or_else(|| failures::no_job(id))?;
+    Ok(Reply::Job(Box::new(job.clone())))
+}

@@ -1,0 +1,171 @@
+//! Who should vote, as tables. A line such as `S+L S+v T+l T-l` lists nodes: kind (**S**erver, **T**ab, **H**idden tab),
+//! `+` online and stable, `*` online and new, `~` gone a moment ago, `-` gone for long; then **L**eader, **v**oter,
+//! **l**earner or `.` for a stranger. The answer lists the same nodes with their new roles, or is empty for no change.
+
+use crate::ids::NodeId;
+use crate::node::autopilot::{AutopilotConfig, Candidate, Facts, Link, decide};
+use crate::raft::Membership;
+use crate::time::{Duration, Time};
+use crate::wire::session::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+
+const NOW: Time = Time::from_millis(1_000_000);
+
+fn node(number: usize) -> NodeId {
+    NodeId::from_bytes([number as u8 + 1; 10])
+}
+
+fn ago(duration: Duration) -> Time {
+    Time::from_micros(NOW.as_micros() - duration.as_micros() as u64)
+}
+
+fn plan(before: &str, unwanted: &[usize]) -> String {
+    let mut membership = Membership::default();
+    let mut candidates = BTreeMap::new();
+    let mut leader = node(0);
+    let words: Vec<&str> = before.split_whitespace().collect();
+    for (number, word) in words.iter().enumerate() {
+        let [kind, link, role] = word.as_bytes() else { panic!("{word}") };
+        match role {
+            b'L' | b'v' => membership.voters.insert(node(number)),
+            b'l' => membership.learners.insert(node(number)),
+            _ => false,
+        };
+        if *role == b'L' {
+            leader = node(number);
+        }
+        let long_ago = ago(Duration::from_secs(100));
+        candidates.insert(
+            node(number),
+            Candidate {
+                kind: if *kind == b'S' { Kind::Server } else { Kind::Tab },
+                link: match link {
+                    b'+' => Link::Online { since: long_ago },
+                    b'*' => Link::Online { since: ago(Duration::from_millis(500)) },
+                    b'~' => Link::Gone { since: ago(Duration::from_millis(500)) },
+                    b'5' => Link::Gone { since: ago(Duration::from_secs(5)) },
+                    _ => Link::Gone { since: long_ago },
+                },
+                caught_up_since: matches!(link, b'+' | b'*').then_some(long_ago),
+                hidden_since: (*kind == b'H').then_some(long_ago),
+            },
+        );
+    }
+    let unwanted: BTreeSet<NodeId> = unwanted.iter().map(|number| node(*number)).collect();
+    let facts =
+        Facts { now: NOW, leader, membership: &membership, candidates: &candidates, unwanted: &unwanted };
+    let Some(change) = decide(&facts, &AutopilotConfig::default()) else { return String::new() };
+    let role = |number: usize| match node(number) {
+        node if change.voters.contains(&node) => 'v',
+        node if change.learners.contains(&node) => 'l',
+        _ => '.',
+    };
+    words
+        .iter()
+        .enumerate()
+        .map(|(number, word)| format!("{}{}", &word[..2], role(number)))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn check(table: &[(&str, &str)]) {
+    for (before, after) in table {
+        assert_eq!(plan(before, &[]), *after, "after {before}");
+    }
+}
+
+#[test]
+fn strangers_become_learners_and_learners_voters() {
+    check(&[
+        ("S+L", ""),
+        ("S+L S+.", "S+v S+l"),
+        ("S+L T*. T+.", "S+v T*l T+l"),
+        // Two voters need both; one and a learner do as well.
+        ("S+L S+l", ""),
+        ("S+L S+l S+l", "S+v S+v S+v"),
+        // Not before it has stayed a while.
+        ("S+L S+l S*l", ""),
+        ("S+L S+v S+v S+l", ""),
+        ("S+L S+v S+v S+l S+l", "S+v S+v S+v S+v S+v"),
+        // A single voter stays the one it is.
+        ("T+L S+l", ""),
+    ]);
+}
+
+#[test]
+fn seven_vote_at_most() {
+    check(&[("S+L S+l S+l S+l S+l S+l S+l S+l S+l", "S+v S+v S+v S+v S+v S+v S+v S+l S+l")]);
+}
+
+#[test]
+fn servers_come_first_then_tabs_that_are_seen() {
+    check(&[
+        ("T+L T+v T+v S+l S+l S+l", "T+v T+v T+l S+v S+v S+v"),
+        ("S+L S+v S+v T+l H+l T+l", "S+v S+v S+v T+v H+l T+v"),
+        // Two tabs are as many as three servers carry.
+        ("S+L S+v S+v T+v T+v T+l T+l", ""),
+        ("S+L S+v S+v T+v H+v T+l T+l", "S+v S+v S+v T+v H+l T+v T+l"),
+        ("S+L S+v S+v T+v T+v S+l S+l", "S+v S+v S+v T+v T+v S+v S+v"),
+        ("S+L S+v S+v S+v T+l T+l T+l T+l", "S+v S+v S+v S+v T+v T+v T+v T+l"),
+        // Without three servers there is nothing to anchor to.
+        ("S+L T+l T+l T+l T+l", "S+v T+v T+v T+v T+v"),
+    ]);
+}
+
+#[test]
+fn dead_voters_are_swapped_or_demoted_and_never_below_three() {
+    check(&[
+        ("S+L S~v S+v S+l", ""),
+        ("S+L S5v S+v S+l", "S+v S5l S+v S+v"),
+        // Gone for so long that it is not even a learner any more.
+        ("S+L S-v S+v S+l", "S+v S-. S+v S+v"),
+        ("S+L S-v S+v", ""),
+        ("S+L S5v S+v S+v S+v", "S+v S5l S+v S+v S+l"),
+        ("S+L S5v S5v S+v S+v", "S+v S5l S5l S+v S+v"),
+        ("S+L S+v S+v S+v S5v S5v S5v", "S+v S+v S+v S+l S5l S5l S5l"),
+        // More than a minority is gone: nothing is decided without them.
+        ("S+L S-v S-v", ""),
+        ("S+L S-v S-v S+l S+l", ""),
+    ]);
+}
+
+#[test]
+fn dead_learners_are_removed_after_a_while() {
+    check(&[("S+L S5l", ""), ("S+L S-l", "S+v S-."), ("S+L S-.", "")]);
+}
+
+#[test]
+fn an_unwanted_member_goes_unless_too_few_would_be_left() {
+    assert_eq!(plan("S+L S~v S+v S+l", &[1]), "S+v S~. S+v S+v");
+    assert_eq!(plan("S+L S~v S+v", &[1]), "");
+    assert_eq!(plan("S+L S~l S+l", &[1]), "S+v S~. S+l");
+}
+
+#[test]
+fn with_three_servers_among_the_voters_they_are_a_majority_whatever_came_before() {
+    for servers in 3..=9 {
+        for tabs in 0..=9 {
+            for voters in 1..=3 {
+                let server = |number| {
+                    if number == 0 {
+                        "S+L"
+                    } else if number < voters {
+                        "S+v"
+                    } else {
+                        "S+l"
+                    }
+                };
+                let words: Vec<&str> = (0..servers).map(server).chain((0..tabs).map(|_| "T+l")).collect();
+                let before = words.join(" ");
+                let after = plan(&before, &[]);
+                let after = if after.is_empty() { before.replace('L', "v") } else { after };
+                let count = |kind: &str| {
+                    after.split(' ').filter(|word| word.starts_with(kind) && word.ends_with('v')).count()
+                };
+                let (servers, tabs) = (count("S"), count("T"));
+                assert!((servers + tabs) % 2 == 1 && servers + tabs <= 7, "{after}");
+                assert!(servers > tabs, "{after}");
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Whole nodes in a cluster in memory: what they promise their clients and each other.
+
+mod autopilot;
+mod chaos;
+mod cluster;
+mod counts;
+mod requests;
+mod stories;
+mod storm;
+mod texts;

@@ -1,0 +1,212 @@
+//! Leader election (§3.4) with pre-vote (§9.6), stickiness (§4.2.3) and prompt elections.
+
+use super::config::Mutation;
+use super::leadership::Leadership;
+use super::message::{Message, StepError};
+use super::quorum::Tally;
+use super::types::{HardState, Payload, Position, Term};
+use super::{Raft, State, Votes};
+use crate::ids::NodeId;
+use crate::time::Duration;
+
+/// Pre-votes in quick succession after a notice that the leader is gone. Others may get the notice later, and refuse
+/// until then; after these tries, patience is back to normal.
+const PROMPT_ATTEMPTS: u8 = 4;
+
+impl Raft {
+    /// A fresh random patience (§3.4): drawn once per election, not at every look at the clock, or ties would never end.
+    pub(super) fn reset_election_deadline(&mut self) {
+        let timeout = self.config.election_timeout;
+        let reluctance = timeout / 2 * self.priority.level();
+        self.election_deadline = self.now + self.rng.between(timeout, timeout * 2) + reluctance;
+    }
+
+    /// The leader's connection is gone, says a notice.
+    pub(super) fn expect_prompt_election(&mut self) {
+        self.leader_contact = None;
+        self.prompt_attempts = PROMPT_ATTEMPTS;
+        let soon = self.now + self.prompt_patience();
+        self.election_deadline = self.election_deadline.min(soon);
+    }
+
+    fn prompt_patience(&mut self) -> Duration {
+        let delay = self.config.prompt_delay;
+        self.rng.between(delay, delay * 2) + delay * 2 * self.priority.level()
+    }
+
+    /// Voters stand for election. So does a member that the newest configuration leaves out, as long as that one may
+    /// not be committed: it can be the only one that is able to commit it (§4.2.2).
+    pub(super) fn may_stand(&self) -> bool {
+        self.log.possible_configurations().any(|membership| membership.is_voter(self.id))
+    }
+
+    pub(super) fn election_timeout_passed(&mut self) {
+        self.reset_election_deadline();
+        if self.may_stand() && !self.is_disk_stalled() {
+            self.stand_for_pre_vote();
+        }
+    }
+
+    fn stand_for_pre_vote(&mut self) {
+        self.take_role(State::PreCandidate(Votes::from([(self.id, true)])), None);
+        if self.prompt_attempts > 0 {
+            self.prompt_attempts -= 1;
+            self.election_deadline = self.now + self.prompt_patience() * 2;
+        }
+        let message = Message::PreVote { term: self.hard_state.term.next(), last: self.log.last() };
+        self.ask_voters(message, false);
+        self.count_votes();
+    }
+
+    /// Stands for election. The own vote counts, and the request leaves, once the vote is on disk.
+    pub(super) fn stand(&mut self, transfer: bool) {
+        let term = self.hard_state.term.next();
+        self.set_hard_state(HardState { term, vote: Some(self.id) });
+        self.take_role(State::Candidate(Votes::new()), None);
+        self.reset_election_deadline();
+        self.ask_voters(Message::Vote { term, last: self.log.last(), transfer }, true);
+    }
+
+    fn ask_voters(&mut self, message: Message, after_persist: bool) {
+        let me = self.id;
+        let queue =
+            if after_persist { &mut self.output.send_after_persist } else { &mut self.output.send_now };
+        let others = self.log.membership().all_voters().into_iter().filter(|id| *id != me);
+        queue.extend(others.map(|id| (id, message.clone())));
+    }
+
+    /// A candidate's own vote counts once it is durable.
+    pub(super) fn own_vote_is_durable(&mut self) {
+        if let State::Candidate(votes) = &mut self.state {
+            votes.insert(self.id, true);
+            self.count_votes();
+        }
+    }
+
+    fn count_votes(&mut self) {
+        let (State::PreCandidate(votes) | State::Candidate(votes)) = &self.state else { return };
+        match (self.tally(votes), &self.state) {
+            (Tally::Open, _) => {}
+            (Tally::Won, State::PreCandidate(_)) => self.stand(false),
+            (Tally::Won, _) => self.become_leader(),
+            // A refused pre-candidate keeps asking: the grants it has stay good until its patience ends.
+            (Tally::Lost, State::PreCandidate(_)) => {}
+            (Tally::Lost, _) => self.take_role(State::Follower, None),
+        }
+    }
+
+    fn tally(&self, votes: &Votes) -> Tally {
+        let membership = self.log.membership();
+        if self.config.broken(Mutation::HalfIsMajority) {
+            let granted = votes.values().filter(|granted| **granted).count();
+            return if granted * 2 >= membership.voters.len() { Tally::Won } else { Tally::Open };
+        }
+        membership.tally(|id| votes.get(&id).copied())
+    }
+
+    fn become_leader(&mut self) {
+        let last = self.log.last();
+        let leadership = Leadership::new(self.id, &self.log, last, self.now);
+        self.take_role(State::Leader(Box::new(leadership)), Some(self.id));
+        self.append(Payload::Noop);
+        self.beat();
+    }
+
+    /// The leader was heard so recently that it would be rash to help anybody else (§4.2.3).
+    fn is_leader_alive(&self) -> bool {
+        let timeout = self.config.election_timeout;
+        match &self.state {
+            State::Follower => {
+                self.leader.is_some() && self.leader_contact.is_some_and(|at| self.now.since(at) < timeout)
+            }
+            State::Leader(_) => self.quorum_heard_at().is_some_and(|at| self.now.since(at) < timeout),
+            State::PreCandidate(_) | State::Candidate(_) => false,
+        }
+    }
+
+    /// A leader that asks for votes leads no more.
+    fn is_sticky_towards(&self, candidate: NodeId) -> bool {
+        self.is_leader_alive() && self.leader != Some(candidate)
+    }
+
+    fn is_up_to_date(&self, last: Position) -> bool {
+        last >= self.log.last() || self.config.broken(Mutation::VoteForAnyLog)
+    }
+
+    /// The answer names the term asked about; a refusal also teaches the own one, which may be higher: a long log with a
+    /// low term and a short log with a high term would otherwise refuse each other for ever.
+    pub(super) fn handle_pre_vote(&mut self, from: NodeId, request: Term, last: Position) {
+        let HardState { term, vote } = self.hard_state;
+        let is_free = request > term || (request == term && vote.is_none_or(|vote| vote == from));
+        let granted = is_free && self.is_up_to_date(last) && !self.is_sticky_towards(from);
+        self.send(from, Message::PreVoteResponse { term, request, granted });
+    }
+
+    pub(super) fn handle_pre_vote_response(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        request: Term,
+        granted: bool,
+    ) -> Result<(), StepError> {
+        if !granted && term > self.hard_state.term {
+            self.become_follower(term, None);
+            return Ok(());
+        }
+        let expected = self.hard_state.term.next();
+        match &mut self.state {
+            State::PreCandidate(votes) if request == expected => votes.insert(from, granted),
+            _ => return Err(StepError::NotExpected),
+        };
+        self.count_votes();
+        Ok(())
+    }
+
+    pub(super) fn handle_vote(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        last: Position,
+        transfer: bool,
+    ) -> Result<(), StepError> {
+        if term > self.hard_state.term {
+            if !transfer && self.is_sticky_towards(from) {
+                return Err(StepError::LeaderAlive);
+            }
+            self.become_follower(term, None);
+        }
+        let current = self.hard_state;
+        let is_free = term == current.term && current.vote.is_none_or(|vote| vote == from);
+        if !is_free || !self.is_up_to_date(last) {
+            self.send(from, Message::VoteResponse { term: current.term, granted: false });
+            return Ok(());
+        }
+        let granted = Message::VoteResponse { term, granted: true };
+        if self.config.broken(Mutation::VoteNotPersisted) {
+            self.hard_state.vote = Some(from);
+            self.send(from, granted);
+        } else {
+            self.set_hard_state(HardState { term, vote: Some(from) });
+            self.output.send_after_persist.push((from, granted));
+        }
+        self.reset_election_deadline();
+        Ok(())
+    }
+
+    pub(super) fn handle_vote_response(&mut self, from: NodeId, granted: bool) -> Result<(), StepError> {
+        let State::Candidate(votes) = &mut self.state else { return Err(StepError::NotExpected) };
+        // The first answer stands: a doubled or contradicting one changes nothing.
+        votes.entry(from).or_insert(granted);
+        self.count_votes();
+        Ok(())
+    }
+
+    /// The leader asks this member to stand at once (§3.10).
+    pub(super) fn handle_timeout_now(&mut self, from: NodeId) -> Result<(), StepError> {
+        if self.leader != Some(from) || !self.may_stand() {
+            return Err(StepError::NotExpected);
+        }
+        self.stand(true);
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! What only a leader keeps. It begins with an election and is thrown away whole when leadership ends.
+
+use super::log::Log;
+use super::message::Round;
+use super::progress::{Departure, Progress};
+use super::reads::Reads;
+use super::types::{Index, Position};
+use crate::ids::NodeId;
+use crate::time::Time;
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+pub(super) struct Leadership {
+    /// Every other member, and for a while those that left.
+    pub peers: BTreeMap<NodeId, Progress>,
+    /// This leader's first entry. Once it commits, so is everything before, and the leader knows the commit index (§6.4).
+    pub noop: Index,
+    pub round: Round,
+    pub reads: Reads,
+    pub heartbeat_at: Time,
+    pub transfer: Option<Transfer>,
+    /// Something changed that may let messages go out.
+    pub pump: bool,
+}
+
+/// Leadership on its way to another member (§3.10).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Transfer {
+    pub to: NodeId,
+    pub until: Time,
+}
+
+impl Leadership {
+    /// `last` is the end of the log before the leader's first entry.
+    pub fn new(me: NodeId, log: &Log, last: Position, now: Time) -> Leadership {
+        let mut leadership = Leadership {
+            peers: BTreeMap::new(),
+            noop: last.index.next(),
+            round: Round::default(),
+            reads: Reads::default(),
+            heartbeat_at: now,
+            transfer: None,
+            pump: true,
+        };
+        leadership.follow_membership(me, log, last.index.next(), now, now);
+        leadership
+    }
+
+    /// Brings the peers in line with the configuration in force. New ones are probed from `next`; those that left
+    /// hear of it until `farewell`.
+    pub fn follow_membership(&mut self, me: NodeId, log: &Log, next: Index, now: Time, farewell: Time) {
+        let members = log.membership().members();
+        for (id, progress) in &mut self.peers {
+            if members.contains(id) {
+                progress.departure = None;
+            } else if progress.departure.is_none() {
+                progress.departure = Some(Departure { index: log.membership_index(), until: farewell });
+            }
+        }
+        for id in members.into_iter().filter(|id| *id != me) {
+            self.peers.entry(id).or_insert_with(|| Progress::new(next, now));
+        }
+    }
+
+    pub fn is_ready(&self, log: &Log) -> bool {
+        log.commit() >= self.noop
+    }
+}

@@ -1,0 +1,274 @@
+//! The log (§3.5) from its base on, held in memory, with what is known about it: commit, delivery, configurations.
+
+use super::membership::Membership;
+use super::output::NewError;
+use super::storage::{Snapshot, SnapshotMeta};
+use super::types::{Entry, Index, Payload, Position, Term};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// An entry and the bytes of all entries up to its end, so that any range is measured by one subtraction: sums that
+/// are never kept cannot leak.
+#[derive(Debug)]
+struct Slot {
+    entry: Entry,
+    end: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    /// The newest snapshot. Entries from before its end may still be here, as a tail for slow followers.
+    snapshot: Option<Snapshot>,
+    snapshot_end: u64,
+    /// The entry before the first one here.
+    base: Position,
+    base_end: u64,
+    slots: VecDeque<Slot>,
+    /// In order, never empty: the configuration of the snapshot, or the last before, and all in later entries.
+    configurations: Vec<(Index, Arc<Membership>)>,
+    commit: Index,
+    delivered: Index,
+}
+
+impl Log {
+    /// The log that a disk holds, refused if its parts do not fit together.
+    pub fn restore(snapshot: Option<Snapshot>, entries: Vec<Entry>) -> Result<Log, NewError> {
+        check_order(&entries)?;
+        let meta = snapshot.as_ref().map(|snapshot| snapshot.meta.clone()).unwrap_or_default();
+        let mut log = Log {
+            base: restored_base(&meta, &entries)?,
+            base_end: 0,
+            snapshot_end: 0,
+            slots: VecDeque::with_capacity(entries.len()),
+            configurations: vec![(meta.last.index, Arc::new(meta.membership))],
+            commit: meta.last.index,
+            delivered: meta.last.index,
+            snapshot,
+        };
+        let base = log.base.index;
+        for entry in entries.into_iter().filter(|entry| entry.index > base) {
+            log.push(entry);
+        }
+        log.snapshot_end = log.end_of(meta.last.index);
+        Ok(log)
+    }
+
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
+    pub fn snapshot_index(&self) -> Index {
+        self.snapshot.as_ref().map_or(Index::ZERO, |snapshot| snapshot.meta.last.index)
+    }
+
+    /// The entry before the first one here: known by position, gone by content.
+    pub fn base(&self) -> Position {
+        self.base
+    }
+
+    pub fn last(&self) -> Position {
+        self.slots.back().map_or(self.base, |slot| slot.entry.position())
+    }
+
+    pub fn commit(&self) -> Index {
+        self.commit
+    }
+
+    pub fn delivered(&self) -> Index {
+        self.delivered
+    }
+
+    /// The configuration in force: the newest in the log, committed or not (§4.1).
+    pub fn membership(&self) -> &Arc<Membership> {
+        &self.newest_configuration().1
+    }
+
+    pub fn membership_index(&self) -> Index {
+        self.newest_configuration().0
+    }
+
+    fn newest_configuration(&self) -> &(Index, Arc<Membership>) {
+        self.configurations.last().expect("the first configuration is never removed")
+    }
+
+    /// The configurations that may be the committed one: the newest that surely is, and all after it.
+    pub fn possible_configurations(&self) -> impl Iterator<Item = &Membership> {
+        let settled = self.configurations.partition_point(|(index, _)| *index <= self.commit);
+        self.configurations[settled.saturating_sub(1)..].iter().map(|(_, membership)| &**membership)
+    }
+
+    /// The term of an entry, or of the base; none where nothing is known.
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        if index == self.base.index {
+            return Some(self.base.term);
+        }
+        self.slot_of(index).map(|slot| slot.entry.term)
+    }
+
+    pub fn holds(&self, position: Position) -> bool {
+        self.term_at(position.index) == Some(position.term)
+    }
+
+    fn slot_of(&self, index: Index) -> Option<&Slot> {
+        if index <= self.base.index {
+            return None;
+        }
+        self.slots.get(self.offset_of(index))
+    }
+
+    /// Where the entry after the base has offset zero.
+    fn offset_of(&self, index: Index) -> usize {
+        usize::try_from(index.distance_from(self.base.index.next())).unwrap_or(usize::MAX)
+    }
+
+    fn end_of(&self, index: Index) -> u64 {
+        self.slot_of(index).map_or(self.base_end, |slot| slot.end)
+    }
+
+    pub fn uncommitted_bytes(&self) -> u64 {
+        self.end_of(self.last().index) - self.end_of(self.commit)
+    }
+
+    /// Entries and bytes that were delivered since the snapshot.
+    pub fn since_snapshot(&self) -> (u64, u64) {
+        let entries = self.delivered.distance_from(self.snapshot_index());
+        (entries, self.end_of(self.delivered).saturating_sub(self.snapshot_end))
+    }
+
+    /// Adds the entry that comes next.
+    pub fn push(&mut self, entry: Entry) {
+        debug_assert_eq!(entry.index, self.last().index.next());
+        if let Payload::Membership(membership) = &entry.payload
+            && entry.index > self.snapshot_index()
+        {
+            self.configurations.push((entry.index, membership.clone()));
+        }
+        let end = self.slots.back().map_or(self.base_end, |slot| slot.end) + entry.size() as u64;
+        self.slots.push_back(Slot { entry, end });
+    }
+
+    /// Removes the entries from `first` on, and with them their configurations.
+    pub fn truncate(&mut self, first: Index) {
+        debug_assert!(first > self.commit, "committed entries stay");
+        self.slots.truncate(self.offset_of(first));
+        self.configurations.retain(|(index, _)| *index < first);
+    }
+
+    /// Entries from `first` on, up to a number of bytes, but at least one if there is one.
+    pub fn entries_from(&self, first: Index, max_bytes: usize) -> Vec<Entry> {
+        let offset = self.offset_of(first.max(self.base.index.next()));
+        let available = self.slots.len().saturating_sub(offset);
+        if available == 0 {
+            return Vec::new();
+        }
+        let limit = self.end_of(first.previous().max(self.base.index)).saturating_add(max_bytes as u64);
+        let fitting = self.slots.partition_point(|slot| slot.end <= limit).saturating_sub(offset);
+        self.slots.range(offset..offset + fitting.max(1)).map(|slot| slot.entry.clone()).collect()
+    }
+
+    /// Where to look for agreement with a log that has `hint`: our last entry at or before its index whose term is no
+    /// higher. Everything after it in either log conflicts, so one question skips a whole term (§3.5).
+    pub fn agreement_before(&self, hint: Position) -> Position {
+        let end = self.offset_of(hint.index.next()).min(self.slots.len());
+        if hint.index <= self.base.index {
+            return self.base;
+        }
+        let terms_ascend = self.slots.partition_point(|slot| slot.entry.term <= hint.term);
+        match end.min(terms_ascend).checked_sub(1) {
+            Some(offset) => self.slots[offset].entry.position(),
+            None => self.base,
+        }
+    }
+
+    /// Moves the commit index up to `index`, which this log must hold. Says whether it moved.
+    pub fn commit_to(&mut self, index: Index) -> bool {
+        debug_assert!(index <= self.last().index);
+        let moves = index > self.commit;
+        if moves {
+            self.commit = index;
+        }
+        moves
+    }
+
+    /// Gives out what is committed and has not been given out.
+    pub fn deliver(&mut self, committed: &mut Vec<Entry>) {
+        if self.delivered < self.commit {
+            let range = self.offset_of(self.delivered.next())..self.offset_of(self.commit.next());
+            committed.extend(self.slots.range(range).map(|slot| slot.entry.clone()));
+            self.delivered = self.commit;
+        }
+    }
+
+    /// A snapshot of what was delivered up to `applied` takes the place of the entries before, but for a tail.
+    /// Gives back what goes to disk: the snapshot and the first entry that stays.
+    pub fn compact(&mut self, applied: Index, data: Bytes, tail: u64) -> Option<(Snapshot, Index)> {
+        let term = self.term_at(applied)?;
+        self.snapshot_end = self.end_of(applied);
+        let settled = self.configurations.partition_point(|(index, _)| *index <= applied);
+        self.configurations.drain(..settled.saturating_sub(1));
+        let meta = SnapshotMeta {
+            last: Position { term, index: applied },
+            membership: (*self.configurations[0].1).clone(),
+        };
+        let snapshot = Snapshot { meta, data };
+        self.snapshot = Some(snapshot.clone());
+
+        let new_base = Index::new(applied.get().saturating_sub(tail));
+        let surplus = new_base.distance_from(self.base.index) as usize;
+        if let Some(last) = self.slots.drain(..surplus).last() {
+            self.base = last.entry.position();
+            self.base_end = last.end;
+        }
+        Some((snapshot, self.base.index.next()))
+    }
+
+    /// A leader's snapshot takes the place of everything here.
+    pub fn install(&mut self, snapshot: Snapshot, membership: Membership) {
+        let last = snapshot.meta.last;
+        self.slots.clear();
+        self.base = last;
+        self.base_end = 0;
+        self.snapshot_end = 0;
+        self.configurations = vec![(last.index, Arc::new(membership))];
+        self.commit = last.index;
+        self.delivered = last.index;
+        self.snapshot = Some(snapshot);
+    }
+}
+
+fn check_order(entries: &[Entry]) -> Result<(), NewError> {
+    for pair in entries.windows(2) {
+        if pair[1].index != pair[0].index.next() {
+            return Err(NewError::Stored("entries are missing between others"));
+        }
+        if pair[1].term < pair[0].term {
+            return Err(NewError::Stored("terms go down"));
+        }
+    }
+    Ok(())
+}
+
+/// The first stored entry of a kept tail only tells its position: nothing stored says what comes before it.
+fn restored_base(meta: &SnapshotMeta, entries: &[Entry]) -> Result<Position, NewError> {
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+        return Ok(meta.last);
+    };
+    if first.index == Index::ZERO || first.index > meta.last.index.next() {
+        return Err(NewError::Stored("entries are missing after the snapshot"));
+    }
+    if first.index == meta.last.index.next() {
+        if first.term < meta.last.term {
+            return Err(NewError::Stored("terms go down after the snapshot"));
+        }
+        return Ok(meta.last);
+    }
+    let snapshot_offset = meta.last.index.distance_from(first.index) as usize;
+    if last.index < meta.last.index || entries[snapshot_offset].term != meta.last.term {
+        return Err(NewError::Stored("the snapshot and the entries disagree"));
+    }
+    Ok(if first.index == Index::new(1) { Position::ZERO } else { first.position() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! Raft consensus, after Diego Ongaro's dissertation, "Consensus: Bridging Theory and Practice" (2014). Section
+//! numbers here and in the code are those of the dissertation.
+//!
+//! # What it does
+//!
+//! A few members keep the same log of commands. Each applies it in order to its own copy of a state machine, so the
+//! copies stay equal. Any minority of the voters may stop, or lose its connections, and the rest goes on.
+//!
+//! **Terms and votes (§3.3, §3.4).** Time is cut into terms, and each term has at most one leader, because a member
+//! votes once per term and a leader needs a majority. A member that hears from no leader for a random time stands for
+//! election. Its vote is on its disk before anybody hears of it: a vote that a crash could undo could be given twice.
+//!
+//! **Replication (§3.5).** Only the leader adds entries. It sends them with the position of the entry before; a follower
+//! that does not hold that entry refuses, and the leader goes back until they agree. From there the follower takes
+//! over the leader's log and gives up its own. An acknowledgement says that the entries are on the follower's disk.
+//!
+//! **Commit (§3.6).** An entry is committed once a majority has it on disk and it is of the leader's own term; with it,
+//! all entries before it are. Entries of earlier terms must not be counted by themselves: Figure 3.7 shows how they
+//! could still be lost. A member votes for no candidate whose log is less up to date than its own, so every later
+//! leader holds everything that is committed.
+//!
+//! # What is added to the core of the paper
+//!
+//! | what | where | why |
+//! |---|---|---|
+//! | pre-vote (§9.6) | `election` | a member that was cut off comes back without raising anybody's term |
+//! | stickiness (§4.2.3) | `election` | nobody helps to unseat a leader that was heard just now |
+//! | check-quorum (§6.2) | `heartbeat` | a leader without a majority makes way, and so does one whose disk hangs |
+//! | prompt election | `election` | a notice that the leader's connection closed replaces the wait, and may be wrong |
+//! | priority | `election` | servers stand before tabs; it lengthens patience and never refuses a vote |
+//! | pipelining (§10.2.1) | `replication`, `progress` | entries leave ahead of acknowledgements, within a window |
+//! | parallel writes (§10.2.1) | `writes` | the leader sends while it writes, and counts itself when it has written |
+//! | reads (§6.4) | `reads` | one round of heartbeats instead of a log entry |
+//! | joint consensus (§4.3) | `membership`, `reconfiguration` | any configuration follows any other in one atomic change |
+//! | transfer (§3.10) | `transfer` | leadership moves without waiting for a timeout |
+//! | snapshots (§5) | `snapshot`, `log` | the log stays short; a follower that is far behind gets the state instead |
+//!
+//! Configurations are in force as soon as they are in a log, committed or not (§4.1), and are taken back with the entry
+//! if it is replaced. A leader changes none before it has committed an entry of its own term: without that rule two
+//! leaders in a row could each change one voter and end up with majorities that do not meet.
+//!
+//! # How to drive it
+//!
+//! [`Raft`] is a state machine without clock, disk or network. Every input brings the time with it; the output says
+//! what to send, what to write and what is committed. The driver
+//!
+//! 1. sends `send_now`,
+//! 2. makes `persist` durable, in order, and then sends `send_after_persist` and calls [`Raft::persisted`],
+//! 3. gives `install` and `committed` to the state machine and answers `reads`,
+//! 4. calls [`Raft::compact`] if `want_snapshot` says so,
+//! 5. calls [`Raft::tick`] at [`Raft::deadline`].
+//!
+//! Steps 1 and 3 need not wait for step 2. Messages may be lost, doubled and reordered; they must not be forged: the
+//! sender's id is taken on trust. The same inputs and the same seed give the same outputs, on every platform.
+//!
+//! # What it does not know
+//!
+//! What commands mean, how members reach each other, who ought to be a member, what time it is elsewhere.
+
+mod config;
+mod election;
+mod follower;
+mod heartbeat;
+mod leadership;
+mod log;
+mod membership;
+mod message;
+mod output;
+mod progress;
+mod quorum;
+mod reads;
+mod reconfiguration;
+mod replication;
+mod snapshot;
+mod status;
+mod step;
+mod storage;
+mod transfer;
+mod types;
+mod writes;
+
+#[cfg(feature = "mutations")]
+pub use config::Mutation;
+pub use config::{Config, ConfigError, Priority};
+pub use membership::{Membership, MembershipChange, MembershipError};
+pub use message::{AppendOutcome, Message, Round, SnapshotChunk, StepError};
+pub use output::{
+    ChangeError, CompactError, NewError, Output, ProposeError, ReadError, ReadOutcome, TransferError,
+};
+pub use status::{PeerState, PeerStatus, Role, Status};
+pub use storage::{Snapshot, SnapshotMeta, StorageOp, Stored};
+pub use types::{Entry, HardState, Index, Payload, PersistSequence, Position, ReadToken, Term};
+
+use crate::ids::NodeId;
+use crate::rng::Rng;
+use crate::time::Time;
+use bytes::Bytes;
+use leadership::Leadership;
+use log::Log;
+use snapshot::Incoming;
+use std::collections::BTreeMap;
+use writes::Writes;
+
+/// The highest index that anybody may claim; nobody gets there in earnest.
+const INDEX_MAX: Index = Index::new(u64::MAX / 2);
+
+type Votes = BTreeMap<NodeId, bool>;
+
+/// One member of a cluster.
+///
+/// Every method is an input; [`Raft::take_output`] gives what the inputs so far led to. Drivers may give several
+/// inputs before they take the output: proposals and acknowledgements of a batch then share messages and writes.
+#[derive(Debug)]
+pub struct Raft {
+    id: NodeId,
+    config: Config,
+    priority: Priority,
+    rng: Rng,
+    /// The latest time that an input brought. It never goes back.
+    now: Time,
+    hard_state: HardState,
+    log: Log,
+    writes: Writes,
+    state: State,
+    leader: Option<NodeId>,
+    leader_contact: Option<Time>,
+    election_deadline: Time,
+    prompt_attempts: u8,
+    incoming: Option<Incoming>,
+    output: Output,
+}
+
+/// The roles of Figure 3.3, and the one before candidate (§9.6), each with what only it knows.
+#[derive(Debug)]
+enum State {
+    Follower,
+    PreCandidate(Votes),
+    Candidate(Votes),
+    Leader(Box<Leadership>),
+}
+
+impl Raft {
+    /// A member as its disk left it. The first output installs the stored snapshot, if there is one; committed
+    /// entries follow it again.
+    pub fn new(id: NodeId, config: Config, stored: Stored, rng: Rng, now: Time) -> Result<Raft, NewError> {
+        config.check()?;
+        let install = stored.snapshot.clone();
+        let log = Log::restore(stored.snapshot, stored.entries)?;
+        if log.last().term > stored.hard_state.term {
+            return Err(NewError::Stored("an entry of a term that was never entered"));
+        }
+        let is_alone = log.membership().all_voters() == [id].into();
+        let mut raft = Raft {
+            id,
+            config,
+            priority: Priority::default(),
+            rng,
+            now,
+            hard_state: stored.hard_state,
+            writes: Writes::new(log.last().index),
+            log,
+            state: State::Follower,
+            leader: None,
+            leader_contact: None,
+            election_deadline: now,
+            prompt_attempts: 0,
+            incoming: None,
+            output: Output { install, state_changed: true, ..Output::default() },
+        };
+        if !is_alone {
+            raft.reset_election_deadline();
+        }
+        Ok(raft)
+    }
+
+    /// A message came from a peer. Whatever it says, nothing panics; what breaks the rules changes nothing.
+    pub fn step(&mut self, now: Time, from: NodeId, message: Message) -> Result<(), StepError> {
+        self.advance(now);
+        self.dispatch(from, message)
+    }
+
+    /// Time went on. May be called at any time, and should be at [`Raft::deadline`].
+    pub fn tick(&mut self, now: Time) {
+        self.advance(now);
+        if !matches!(self.state, State::Leader(_)) && self.now >= self.election_deadline {
+            self.election_timeout_passed();
+        }
+    }
+
+    /// A leader does what is due before anything else: after a pause it must doubt itself before it believes answers
+    /// that waited in a queue. Followers are patient: what waits in theirs may be their leader's sign of life.
+    fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+        if let State::Leader(leadership) = &self.state
+            && self.now >= leadership.heartbeat_at
+        {
+            self.heartbeat_due();
+        }
+        self.give_up_late_transfer();
+    }
+
+    /// When [`Raft::tick`] is wanted next.
+    pub fn deadline(&self) -> Option<Time> {
+        match &self.state {
+            State::Leader(leadership) => {
+                let transfer = leadership.transfer.map(|transfer| transfer.until);
+                Some(transfer.map_or(leadership.heartbeat_at, |until| until.min(leadership.heartbeat_at)))
+            }
+            _ => self.may_stand().then_some(self.election_deadline),
+        }
+    }
+
+    /// The writes up to and including this batch are durable.
+    pub fn persisted(&mut self, now: Time, sequence: PersistSequence) {
+        self.advance(now);
+        if !self.writes.acknowledge(sequence) {
+            return;
+        }
+        if self.writes.is_hard_state_durable() {
+            self.own_vote_is_durable();
+        }
+        self.advance_commit();
+    }
+
+    /// Appends commands, all or none; the answer says where each stands. They are committed when
+    /// `Output::committed` shows the same position: another term at that index means that the command was lost.
+    pub fn propose(&mut self, now: Time, commands: Vec<Bytes>) -> Result<Vec<Position>, ProposeError> {
+        self.advance(now);
+        let State::Leader(leadership) = &self.state else {
+            return Err(ProposeError::NotLeader { leader: self.leader });
+        };
+        if leadership.transfer.is_some() {
+            return Err(ProposeError::Transferring);
+        }
+        let max = self.config.max_command_bytes;
+        if let Some(size) = commands.iter().map(Bytes::len).find(|size| *size > max) {
+            return Err(ProposeError::TooLarge { size, max });
+        }
+        let waiting = self.log.uncommitted_bytes();
+        let size: usize = commands.iter().map(Bytes::len).sum();
+        if waiting > 0 && waiting + size as u64 > self.config.max_uncommitted_bytes as u64 {
+            return Err(ProposeError::Busy);
+        }
+        Ok(commands.into_iter().map(|command| self.append(Payload::Command(command))).collect())
+    }
+
+    /// Starts the change to another configuration, through a joint one if need be. It is complete when
+    /// `status().membership` is committed and not joint.
+    pub fn change_membership(
+        &mut self,
+        now: Time,
+        change: MembershipChange,
+    ) -> Result<Position, ChangeError> {
+        self.advance(now);
+        self.begin_change(&change)
+    }
+
+    /// Asks for an index from which a read is linearizable (§6.4). The answer comes in `Output::reads`.
+    pub fn read(&mut self, now: Time, token: ReadToken) {
+        self.advance(now);
+        self.take_read(token);
+    }
+
+    /// Hands leadership over (§3.10). Given up after an election timeout.
+    pub fn transfer(&mut self, now: Time, to: NodeId) -> Result<(), TransferError> {
+        self.advance(now);
+        self.begin_transfer(to)
+    }
+
+    /// A notice that this peer's connection closed. It may be wrong. A follower whose leader it was stands for
+    /// election after a short random delay.
+    pub fn peer_lost(&mut self, now: Time, peer: NodeId) {
+        self.advance(now);
+        self.give_up_transfer_to(peer);
+        match &mut self.state {
+            State::Leader(leadership) => {
+                if let Some(progress) = leadership.peers.get_mut(&peer) {
+                    progress.pause();
+                }
+            }
+            State::Follower if self.leader == Some(peer) => self.expect_prompt_election(),
+            _ => {}
+        }
+    }
+
+    /// A notice that this peer's connection opened: a leader probes it at once.
+    pub fn peer_back(&mut self, now: Time, peer: NodeId) {
+        self.advance(now);
+        let now = self.now;
+        if let State::Leader(leadership) = &mut self.state
+            && let Some(progress) = leadership.peers.get_mut(&peer)
+        {
+            progress.resume(now);
+            leadership.pump = true;
+        }
+    }
+
+    /// The snapshot of the state machine that `Output::want_snapshot` asked for (any other moment is fine too):
+    /// `data` is the state after the entry at `applied`.
+    pub fn compact(&mut self, now: Time, applied: Index, data: Bytes) -> Result<(), CompactError> {
+        self.advance(now);
+        self.take_snapshot(applied, data)
+    }
+
+    /// How much this member would rather not lead, from the next election on.
+    pub fn set_priority(&mut self, priority: Priority) {
+        self.priority = priority;
+    }
+
+    /// What the inputs since the last output led to.
+    pub fn take_output(&mut self) -> Output {
+        let mut output = Output::default();
+        self.fill_output(&mut output);
+        output
+    }
+
+    /// The same into an output that is used again.
+    pub fn fill_output(&mut self, output: &mut Output) {
+        if matches!(&self.state, State::Leader(leadership) if leadership.reads.want_round()) {
+            self.beat();
+        }
+        self.pump();
+        output.clear();
+        std::mem::swap(output, &mut self.output);
+        let waits = !output.send_after_persist.is_empty();
+        output.persist = self.writes.hand_out(self.now, &self.log, self.hard_state, waits);
+        if output.persist.is_none() {
+            output.send_now.append(&mut output.send_after_persist);
+        }
+        self.log.deliver(&mut output.committed);
+        output.want_snapshot = self.wants_snapshot();
+    }
+}

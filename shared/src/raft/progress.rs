@@ -1,0 +1,190 @@
+//! What a leader knows about one follower's log, and what is under way to it (§3.5, §10.2.1).
+
+use super::config::Config;
+use super::message::Round;
+use super::status::PeerState;
+use super::storage::Snapshot;
+use super::types::Index;
+use crate::ids::Hash;
+use crate::time::Time;
+use std::collections::VecDeque;
+
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// Durable there and equal to ours. Only rises: within a term, a follower never takes back what it acknowledged.
+    pub matched: Index,
+    /// The next entry that goes there.
+    pub next: Index,
+    pub flow: Flow,
+    pub heard_at: Time,
+    /// The latest round of heartbeats that it answered.
+    pub round: Round,
+    /// The highest commit index that was sent.
+    pub told_commit: Index,
+    pub departure: Option<Departure>,
+}
+
+/// A peer that left the configuration gets the news of it, for a while.
+#[derive(Debug)]
+pub(super) struct Departure {
+    pub index: Index,
+    pub until: Time,
+}
+
+/// How entries flow to a follower.
+#[derive(Debug)]
+pub(super) enum Flow {
+    /// One message at a time until the logs are known to agree somewhere.
+    Probe {
+        waiting: bool,
+    },
+    /// Entries go out ahead of their acknowledgements, within a window.
+    Replicate(Window),
+    Snapshot(SnapshotTransfer),
+}
+
+impl Progress {
+    pub fn new(next: Index, now: Time) -> Progress {
+        Progress {
+            matched: Index::ZERO,
+            next,
+            flow: Flow::Probe { waiting: false },
+            heard_at: now,
+            round: Round::default(),
+            told_commit: Index::ZERO,
+            departure: None,
+        }
+    }
+
+    /// Looks for agreement from what is known for certain.
+    pub fn probe(&mut self) {
+        self.flow = Flow::Probe { waiting: false };
+        self.next = self.matched.next();
+    }
+
+    pub fn replicate(&mut self) {
+        self.flow = Flow::Replicate(Window::default());
+        self.next = self.matched.next();
+    }
+
+    /// Its connection closed: nothing but heartbeats goes there until it is heard again.
+    pub fn pause(&mut self) {
+        if !matches!(self.flow, Flow::Snapshot(_)) {
+            self.probe();
+            self.flow = Flow::Probe { waiting: true };
+        }
+    }
+
+    /// Its connection opened: whatever was under way is lost.
+    pub fn resume(&mut self, now: Time) {
+        match &mut self.flow {
+            Flow::Snapshot(transfer) => transfer.rewind(now),
+            Flow::Probe { .. } | Flow::Replicate(_) => self.probe(),
+        }
+    }
+
+    pub fn state(&self) -> PeerState {
+        match self.flow {
+            Flow::Probe { .. } => PeerState::Probe,
+            Flow::Replicate(_) => PeerState::Replicate,
+            Flow::Snapshot(_) => PeerState::Snapshot,
+        }
+    }
+
+    /// Whether a peer that left has been told so, or has had its time.
+    pub fn has_departed(&self, now: Time) -> bool {
+        self.departure.as_ref().is_some_and(|departure| {
+            let told = self.matched >= departure.index && self.told_commit >= departure.index;
+            told || now >= departure.until
+        })
+    }
+}
+
+/// Messages with entries that are under way: the last index of each and its bytes.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    messages: VecDeque<(Index, usize)>,
+    bytes: usize,
+}
+
+impl Window {
+    pub fn is_full(&self, config: &Config) -> bool {
+        self.messages.len() >= config.max_inflight_messages || self.bytes >= config.max_inflight_bytes
+    }
+
+    pub fn add(&mut self, last: Index, bytes: usize) {
+        self.messages.push_back((last, bytes));
+        self.bytes += bytes;
+    }
+
+    pub fn free_to(&mut self, matched: Index) {
+        while let Some((_, bytes)) = self.messages.front().filter(|(last, _)| *last <= matched) {
+            self.bytes -= bytes;
+            self.messages.pop_front();
+        }
+    }
+}
+
+/// A snapshot on its way, piece by piece. It stays the same one even if a newer is made meanwhile, or a state that
+/// changes faster than it travels would never arrive.
+#[derive(Debug)]
+pub(super) struct SnapshotTransfer {
+    pub snapshot: Snapshot,
+    pub digest: Hash,
+    /// Bytes that arrived.
+    acked: u64,
+    /// Where the next piece begins; none when all have been sent.
+    next: Option<u64>,
+    moved_at: Time,
+    /// The answer to a repeated piece tells where the follower really is, which may be further back.
+    asking: bool,
+}
+
+impl SnapshotTransfer {
+    pub fn new(snapshot: Snapshot, now: Time) -> SnapshotTransfer {
+        let digest = Hash::of(&snapshot.data);
+        SnapshotTransfer { snapshot, digest, acked: 0, next: Some(0), moved_at: now, asking: false }
+    }
+
+    pub fn total(&self) -> u64 {
+        self.snapshot.data.len() as u64
+    }
+
+    /// The range of the next piece, if the window has room for it.
+    pub fn next_chunk(&mut self, config: &Config) -> Option<std::ops::Range<usize>> {
+        let start = self.next?;
+        let chunk = config.snapshot_chunk_bytes as u64;
+        let window = if self.asking { 1 } else { config.snapshot_window_chunks as u64 };
+        if start >= self.acked.saturating_add(window.saturating_mul(chunk)) {
+            return None;
+        }
+        let end = start.saturating_add(chunk).min(self.total());
+        self.next = Some(end).filter(|end| *end < self.total());
+        Some(start as usize..end as usize)
+    }
+
+    /// The follower holds `received` bytes.
+    pub fn acknowledge(&mut self, received: u64, now: Time) {
+        if received > self.total() || (received <= self.acked && !self.asking) {
+            return;
+        }
+        if self.asking {
+            self.next = Some(received);
+        }
+        self.asking = false;
+        self.acked = received;
+        self.next = self.next.map(|next| next.max(received));
+        self.moved_at = now;
+    }
+
+    /// Sends the oldest piece without an acknowledgement again.
+    pub fn rewind(&mut self, now: Time) {
+        self.next = Some(self.acked);
+        self.asking = true;
+        self.moved_at = now;
+    }
+
+    pub fn moved_at(&self) -> Time {
+        self.moved_at
+    }
+}

@@ -1,0 +1,175 @@
+//! Snapshots: log compaction (§5.1) and InstallSnapshot in pieces (§5.3).
+//!
+//! The follower answers each piece with the number of bytes it holds, and the leader goes on from there: a transfer
+//! resumes after loss, after a reconnection and even under another leader, if that one's snapshot has the same digest.
+
+use super::config::Mutation;
+use super::message::{Message, SnapshotChunk, StepError};
+use super::progress::{Flow, SnapshotTransfer};
+use super::storage::{Snapshot, SnapshotMeta};
+use super::types::{Index, Position, Term};
+use super::{CompactError, Raft, State};
+use crate::ids::{Hash, NodeId};
+use bytes::Bytes;
+use std::ops::Range;
+
+/// A snapshot that is coming in.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    meta: SnapshotMeta,
+    digest: Hash,
+    total: u64,
+    data: Vec<u8>,
+}
+
+impl Incoming {
+    fn is_of(&self, chunk: &SnapshotChunk) -> bool {
+        self.digest == chunk.digest && self.total == chunk.total && self.meta == chunk.meta
+    }
+
+    fn received(&self) -> u64 {
+        self.data.len() as u64
+    }
+}
+
+impl SnapshotTransfer {
+    pub(super) fn message(&self, term: Term, range: Range<usize>) -> Message {
+        let chunk = SnapshotChunk {
+            meta: self.snapshot.meta.clone(),
+            digest: self.digest,
+            total: self.total(),
+            offset: range.start as u64,
+            data: self.snapshot.data.slice(range),
+        };
+        Message::Snapshot { term, chunk }
+    }
+}
+
+impl Raft {
+    /// The log has grown enough since the last snapshot to be worth another.
+    pub(super) fn wants_snapshot(&self) -> bool {
+        let (entries, bytes) = self.log.since_snapshot();
+        entries > 0
+            && (entries >= self.config.compact_after_entries || bytes >= self.config.compact_after_bytes)
+    }
+
+    pub(super) fn take_snapshot(&mut self, applied: Index, data: Bytes) -> Result<(), CompactError> {
+        let (delivered, last) = (self.log.delivered(), self.log.snapshot_index());
+        if applied > delivered {
+            return Err(CompactError::NotDelivered { applied, delivered });
+        }
+        if applied <= last {
+            return Err(CompactError::Stale { last });
+        }
+        let (size, max) = (data.len(), self.config.max_snapshot_bytes);
+        if size > max {
+            return Err(CompactError::TooLarge { size, max });
+        }
+        if let Some((snapshot, first_kept)) = self.log.compact(applied, data, self.config.kept_tail_entries) {
+            self.writes.compacted(snapshot, first_kept);
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_chunk(&self, term: Term, chunk: &SnapshotChunk) -> Result<(), StepError> {
+        let SnapshotChunk { meta, total, offset, data, .. } = chunk;
+        if meta.last.index == Index::ZERO || meta.last.index > super::INDEX_MAX || meta.last.term > term {
+            return Err(StepError::Malformed("a snapshot of no possible entry"));
+        }
+        if meta.membership.check().is_err() {
+            return Err(StepError::Malformed("an impossible configuration"));
+        }
+        if *total > self.config.max_snapshot_bytes as u64 {
+            return Err(StepError::Malformed("a snapshot beyond the limit"));
+        }
+        if offset.checked_add(data.len() as u64).is_none_or(|end| end > *total) {
+            return Err(StepError::Malformed("a piece beyond the end of its snapshot"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_snapshot(&mut self, from: NodeId, chunk: SnapshotChunk) {
+        let last = chunk.meta.last;
+        if last.index <= self.log.commit() {
+            return self.acknowledge(from, self.log.commit());
+        }
+        // The log holds all that the snapshot covers: now it is known to be committed, and nothing has to travel.
+        if self.log.holds(last) {
+            self.log.commit_to(last.index);
+            return self.acknowledge(from, last.index);
+        }
+        let digest = chunk.digest;
+        let received = self.collect(chunk);
+        let Some(incoming) = self.incoming.take_if(|incoming| incoming.received() == incoming.total) else {
+            let term = self.hard_state.term;
+            return self.send(from, Message::SnapshotResponse { term, last, digest, received });
+        };
+        if Hash::of(&incoming.data) != incoming.digest {
+            let term = self.hard_state.term;
+            return self.send(from, Message::SnapshotResponse { term, last, digest, received: 0 });
+        }
+        self.install(Snapshot { meta: incoming.meta, data: incoming.data.into() });
+        self.acknowledge(from, last.index);
+    }
+
+    /// Adds a piece if it is the next one. Gives back how many bytes are there.
+    fn collect(&mut self, chunk: SnapshotChunk) -> u64 {
+        let incoming = match self.incoming.take().filter(|incoming| incoming.is_of(&chunk)) {
+            Some(incoming) => incoming,
+            None => {
+                let SnapshotChunk { meta, digest, total, .. } = chunk;
+                Incoming { meta, digest, total, data: Vec::new() }
+            }
+        };
+        let incoming = self.incoming.insert(incoming);
+        if chunk.offset == incoming.received() {
+            incoming.data.extend_from_slice(&chunk.data);
+        }
+        incoming.received()
+    }
+
+    fn install(&mut self, snapshot: Snapshot) {
+        let membership = if self.config.broken(Mutation::SnapshotKeepsMembership) {
+            (**self.log.membership()).clone()
+        } else {
+            snapshot.meta.membership.clone()
+        };
+        self.log.install(snapshot.clone(), membership);
+        self.writes.installed(snapshot.clone());
+        self.output.install = Some(snapshot);
+        self.output.state_changed = true;
+    }
+
+    pub(super) fn handle_snapshot_response(
+        &mut self,
+        from: NodeId,
+        last: Position,
+        digest: Hash,
+        received: u64,
+    ) {
+        let now = self.now;
+        let State::Leader(leadership) = &mut self.state else { return };
+        let Some(progress) = leadership.peers.get_mut(&from) else { return };
+        if let Flow::Snapshot(transfer) = &mut progress.flow
+            && transfer.digest == digest
+            && transfer.snapshot.meta.last == last
+        {
+            transfer.acknowledge(received, now);
+            leadership.pump = true;
+        }
+    }
+
+    /// Transfers that have not moved for two heartbeats lost a piece or its answer.
+    pub(super) fn repeat_late_chunks(&mut self) {
+        let (now, patience) = (self.now, self.config.heartbeat_interval * 2);
+        let State::Leader(leadership) = &mut self.state else { return };
+        for progress in leadership.peers.values_mut() {
+            if let Flow::Snapshot(transfer) = &mut progress.flow
+                && now.since(transfer.moved_at()) >= patience
+            {
+                transfer.rewind(now);
+                leadership.pump = true;
+            }
+        }
+    }
+}

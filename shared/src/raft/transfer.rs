@@ -1,0 +1,60 @@
+//! Leadership transfer (§3.10): the target catches up while proposals wait, then stands for election at once.
+
+use super::leadership::Transfer;
+use super::message::Message;
+use super::{Raft, State, TransferError};
+use crate::ids::NodeId;
+
+impl Raft {
+    pub(super) fn begin_transfer(&mut self, to: NodeId) -> Result<(), TransferError> {
+        let State::Leader(leadership) = &mut self.state else {
+            return Err(TransferError::NotLeader { leader: self.leader });
+        };
+        if leadership.transfer.is_some() {
+            return Err(TransferError::Transferring);
+        }
+        if to == self.id {
+            return Err(TransferError::ToSelf(to));
+        }
+        if !self.log.membership().voters.contains(&to) {
+            return Err(TransferError::NotVoter(to));
+        }
+        leadership.transfer = Some(Transfer { to, until: self.now + self.config.election_timeout });
+        leadership.pump = true;
+        self.finish_transfer(to);
+        Ok(())
+    }
+
+    /// Once the target holds the whole log, it may stand.
+    pub(super) fn finish_transfer(&mut self, peer: NodeId) {
+        let State::Leader(leadership) = &self.state else { return };
+        let is_target = leadership.transfer.is_some_and(|transfer| transfer.to == peer);
+        let matched = leadership.peers.get(&peer).map(|progress| progress.matched);
+        if is_target && matched == Some(self.log.last().index) {
+            self.send(peer, Message::TimeoutNow { term: self.hard_state.term });
+        }
+    }
+
+    /// The word to stand may have been lost.
+    pub(super) fn repeat_timeout_now(&mut self) {
+        if let State::Leader(leadership) = &self.state
+            && let Some(transfer) = leadership.transfer
+        {
+            self.finish_transfer(transfer.to);
+        }
+    }
+
+    /// A target that does not take over stops proposals for one election timeout at most.
+    pub(super) fn give_up_late_transfer(&mut self) {
+        let now = self.now;
+        if let State::Leader(leadership) = &mut self.state {
+            leadership.transfer.take_if(|transfer| now >= transfer.until);
+        }
+    }
+
+    pub(super) fn give_up_transfer_to(&mut self, peer: NodeId) {
+        if let State::Leader(leadership) = &mut self.state {
+            leadership.transfer.take_if(|transfer| transfer.to == peer);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Applies commands in log order.
+
+use super::command::{Command, Outcome, Rejection, Stamped};
+use super::state::{BlockRef, Document, Job, JobOptions, JobState, MemberRecord, Retention, State};
+use crate::ids::{DocumentId, JobId, NodeId};
+use crate::limits;
+use crate::time::Time;
+use crate::wire::{self, DecodeError};
+use serde::Serialize;
+
+/// Version of encoded commands and snapshots.
+const STATE_VERSION: u8 = 1;
+
+/// A snapshot is read from this node's own disk or from a leader, in bounded pieces.
+const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
+
+/// The replicated state and the digest that proves it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StateMachine {
+    state: State,
+    digest: u64,
+}
+
+/// What applying a command changed, for whoever watches.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    DocumentAdded(DocumentId),
+    DocumentRemoved(DocumentId),
+    JobSubmitted(JobId),
+    JobEnded(JobId),
+    MemberChanged(NodeId),
+}
+
+impl Stamped {
+    pub fn encode(&self) -> Vec<u8> {
+        wire::encode(STATE_VERSION, self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Stamped, DecodeError> {
+        wire::decode(STATE_VERSION, bytes, limits::COMMAND_BYTES_MAX)
+    }
+}
+
+impl StateMachine {
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// A hash over the whole state, kept up to date in steps: two members at the same applied index must agree on it.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub fn snapshot(&self) -> Vec<u8> {
+        wire::encode(STATE_VERSION, &self.state)
+    }
+
+    pub fn restore(snapshot: &[u8]) -> Result<StateMachine, DecodeError> {
+        let state: State = wire::decode(STATE_VERSION, snapshot, SNAPSHOT_BYTES_MAX)?;
+        let digest = state
+            .documents
+            .iter()
+            .map(|(id, document)| fingerprint("document", id, document))
+            .chain(state.jobs.iter().map(|(id, job)| fingerprint("job", id, job)))
+            .chain(state.members.iter().map(|(id, record)| fingerprint("member", id, record)))
+            .fold(0, |digest, part| digest ^ part);
+        Ok(StateMachine { state, digest })
+    }
+
+    /// Applies one command and notes in `changes` what it changed. A rejected command changes nothing but the clock.
+    pub fn apply(&mut self, stamped: Stamped, changes: &mut Vec<Change>) -> Outcome {
+        let at = self.state.now.max(stamped.at);
+        self.state.now = at;
+        match self.execute(at, stamped.command, changes) {
+            Ok(()) => Outcome::Done,
+            Err(rejection) => Outcome::Rejected(rejection),
+        }
+    }
+
+    fn execute(&mut self, at: Time, command: Command, changes: &mut Vec<Change>) -> Result<(), Rejection> {
+        match command {
+            Command::AddDocument { id, name, blocks, retention } => {
+                self.add_document(at, id, name, blocks, retention, changes)
+            }
+            Command::DeleteDocument { id } => self.delete_document(id, changes),
+            Command::SubmitJob { id, documents, options } => {
+                self.submit_job(at, id, documents, options, changes)
+            }
+            Command::CancelJob { id } => self.end_job(id, JobState::Cancelled { at }, changes),
+            Command::FinishJob { id, result } => self.end_job(id, JobState::Done(result), changes),
+            Command::FailJob { id, reason } => self.end_job(id, JobState::Failed { at, reason }, changes),
+            Command::SetMember { node, record } => self.set_member(node, Some(record), changes),
+            Command::ForgetMember { node } => self.set_member(node, None, changes),
+            Command::Expire => {
+                self.expire(at, changes);
+                Ok(())
+            }
+        }
+    }
+
+    fn add_document(
+        &mut self,
+        at: Time,
+        id: DocumentId,
+        name: String,
+        blocks: Vec<BlockRef>,
+        retention: Retention,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Rejection> {
+        if self.state.documents.contains_key(&id) {
+            return Ok(());
+        }
+        if self.state.documents.len() >= limits::DOCUMENTS_MAX {
+            return Err(Rejection::TooManyDocuments { documents_max: limits::DOCUMENTS_MAX as u32 });
+        }
+        if blocks.len() > limits::DOCUMENT_CHUNKS_MAX {
+            return Err(Rejection::Invalid(format!(
+                "a document has at most {} chunks: split the text",
+                limits::DOCUMENT_CHUNKS_MAX
+            )));
+        }
+        if name.len() > limits::DOCUMENT_NAME_BYTES_MAX {
+            return Err(Rejection::Invalid(format!(
+                "a document's name has at most {} bytes: shorten it",
+                limits::DOCUMENT_NAME_BYTES_MAX
+            )));
+        }
+        let expires_at = match retention {
+            Retention::Keep => None,
+            Retention::Transient => Some(at + limits::TRANSIENT_DOCUMENT_AGE_MAX),
+        };
+        let bytes = blocks.iter().map(|block| u64::from(block.bytes)).sum();
+        let document = Document { id, name, bytes, blocks, added_at: at, expires_at };
+        self.digest ^= fingerprint("document", &id, &document);
+        self.state.documents.insert(id, document);
+        changes.push(Change::DocumentAdded(id));
+        Ok(())
+    }
+
+    fn delete_document(&mut self, id: DocumentId, changes: &mut Vec<Change>) -> Result<(), Rejection> {
+        if let Some(job) = self.running_job_of(id) {
+            return Err(Rejection::DocumentInUse { document: id, job });
+        }
+        let document = self.state.documents.remove(&id).ok_or(Rejection::NoDocument(id))?;
+        self.digest ^= fingerprint("document", &id, &document);
+        changes.push(Change::DocumentRemoved(id));
+        Ok(())
+    }
+
+    fn expire(&mut self, at: Time, changes: &mut Vec<Change>) {
+        let over: Vec<DocumentId> = (self.state.documents.values())
+            .filter(|document| document.expires_at.is_some_and(|expires_at| expires_at <= at))
+            .map(|document| document.id)
+            .collect();
+        for id in over {
+            // One that a running job still counts goes with the next expiry.
+            let _in_use = self.delete_document(id, changes);
+        }
+    }
+
+    fn running_job_of(&self, document: DocumentId) -> Option<JobId> {
+        let counts_it = |job: &&Job| job.state == JobState::Running && job.documents.contains(&document);
+        self.state.jobs.values().find(counts_it).map(|job| job.id)
+    }
+
+    fn submit_job(
+        &mut self,
+        at: Time,
+        id: JobId,
+        documents: Vec<DocumentId>,
+        options: JobOptions,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Rejection> {
+        if self.state.jobs.contains_key(&id) {
+            return Ok(());
+        }
+        if documents.is_empty() || documents.len() > limits::JOB_DOCUMENTS_MAX {
+            return Err(Rejection::Invalid(format!(
+                "a job counts 1 to {} documents",
+                limits::JOB_DOCUMENTS_MAX
+            )));
+        }
+        if let Some(&missing) = documents.iter().find(|id| !self.state.documents.contains_key(id)) {
+            return Err(Rejection::NoDocument(missing));
+        }
+        let options = JobOptions { top: options.top.min(limits::SUMMARY_TOP_MAX as u32), ..options };
+        let job = Job { id, documents, options, submitted_at: at, state: JobState::Running };
+        self.digest ^= fingerprint("job", &id, &job);
+        self.state.jobs.insert(id, job);
+        changes.push(Change::JobSubmitted(id));
+        self.forget_oldest_jobs();
+        Ok(())
+    }
+
+    fn forget_oldest_jobs(&mut self) {
+        while self.state.jobs.len() > limits::JOBS_MAX {
+            let ended = self.state.jobs.values().filter(|job| job.state != JobState::Running);
+            let Some(oldest) = ended.min_by_key(|job| (job.submitted_at, job.id)).map(|job| job.id) else {
+                return;
+            };
+            if let Some(job) = self.state.jobs.remove(&oldest) {
+                self.digest ^= fingerprint("job", &oldest, &job);
+            }
+        }
+    }
+
+    /// The first end of a job is its end: a second leader's result, or a late cancel, changes nothing.
+    fn end_job(&mut self, id: JobId, end: JobState, changes: &mut Vec<Change>) -> Result<(), Rejection> {
+        let job = self.state.jobs.get_mut(&id).ok_or(Rejection::NoJob(id))?;
+        if job.state != JobState::Running {
+            return Ok(());
+        }
+        self.digest ^= fingerprint("job", &id, job);
+        job.state = end;
+        self.digest ^= fingerprint("job", &id, job);
+        changes.push(Change::JobEnded(id));
+        Ok(())
+    }
+
+    fn set_member(
+        &mut self,
+        node: NodeId,
+        record: Option<MemberRecord>,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Rejection> {
+        if record.as_ref().is_some_and(|record| record.name.len() > limits::MEMBER_NAME_BYTES_MAX) {
+            return Err(Rejection::Invalid(format!(
+                "a member's name has at most {} bytes: shorten it",
+                limits::MEMBER_NAME_BYTES_MAX
+            )));
+        }
+        if self.state.members.get(&node) == record.as_ref() {
+            return Ok(());
+        }
+        if let Some(record) = &record {
+            self.digest ^= fingerprint("member", &node, record);
+        }
+        let before = match record {
+            Some(record) => self.state.members.insert(node, record),
+            None => self.state.members.remove(&node),
+        };
+        if let Some(before) = before {
+            self.digest ^= fingerprint("member", &node, &before);
+        }
+        changes.push(Change::MemberChanged(node));
+        Ok(())
+    }
+}
+
+/// The hash of one entry of the state. The digest is the exclusive or of them all, so a change costs one entry, not all.
+fn fingerprint<K: Serialize, V: Serialize>(table: &str, key: &K, value: &V) -> u64 {
+    let hash = blake3::hash(&wire::encode(STATE_VERSION, &(table, key, value)));
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}

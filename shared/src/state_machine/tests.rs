@@ -1,0 +1,144 @@
+use super::*;
+use crate::ids::{DocumentId, Hash, JobId, NodeId};
+use crate::limits;
+use crate::time::Time;
+use crate::wire::session::Kind;
+use crate::words::Mode;
+use Command::*;
+
+fn document(n: u8) -> DocumentId {
+    DocumentId::from_bytes([n; 10])
+}
+
+fn job(n: u8) -> JobId {
+    JobId::from_bytes([n; 10])
+}
+
+fn add(n: u8, retention: Retention) -> Command {
+    let blocks =
+        vec![BlockRef { hash: Hash::of(&[n]), bytes: 10 }, BlockRef { hash: Hash::of(b"more"), bytes: 5 }];
+    AddDocument { id: document(n), name: format!("text {n}"), blocks, retention }
+}
+
+fn submit(n: u8, documents: &[u8]) -> Command {
+    let options = JobOptions { mode: Mode::Unicode, top: 10, verify: 1 };
+    SubmitJob { id: job(n), documents: documents.iter().map(|&n| document(n)).collect(), options }
+}
+
+/// Applies commands a second apart and returns the last outcome.
+fn run(machine: &mut StateMachine, commands: Vec<Command>) -> Outcome {
+    let mut last = Outcome::Done;
+    for command in commands {
+        let at = Time::from_millis(machine.state().now.as_millis() + 1000);
+        last = machine.apply(Stamped { at, command }, &mut Vec::new());
+    }
+    last
+}
+
+#[test]
+fn a_second_copy_of_a_command_changes_nothing() {
+    let mut once = StateMachine::default();
+    run(&mut once, vec![add(1, Retention::Keep), submit(1, &[1]), CancelJob { id: job(1) }]);
+    let mut twice = once.clone();
+    for command in
+        [add(1, Retention::Transient), submit(1, &[1]), FailJob { id: job(1), reason: "late".into() }]
+    {
+        let mut changes = Vec::new();
+        let at = twice.state().now;
+        assert_eq!(twice.apply(Stamped { at, command }, &mut changes), Outcome::Done);
+        assert_eq!(changes, []);
+    }
+    assert_eq!(once, twice);
+}
+
+#[test]
+fn a_document_that_a_job_counts_stays_until_the_job_ends() {
+    let mut machine = StateMachine::default();
+    let refused = run(
+        &mut machine,
+        vec![add(1, Retention::Transient), submit(1, &[1]), DeleteDocument { id: document(1) }],
+    );
+    assert_eq!(refused, Outcome::Rejected(Rejection::DocumentInUse { document: document(1), job: job(1) }));
+
+    let later = machine.state().now + limits::TRANSIENT_DOCUMENT_AGE_MAX;
+    machine.apply(Stamped { at: later, command: Expire }, &mut Vec::new());
+    assert!(machine.state().documents.contains_key(&document(1)), "in use");
+
+    run(&mut machine, vec![CancelJob { id: job(1) }, Expire]);
+    assert!(machine.state().documents.is_empty());
+}
+
+#[test]
+fn only_what_was_meant_to_go_expires() {
+    let mut machine = StateMachine::default();
+    run(&mut machine, vec![add(1, Retention::Keep), add(2, Retention::Transient), Expire]);
+    assert_eq!(machine.state().documents.len(), 2);
+    let at = machine.state().now + limits::TRANSIENT_DOCUMENT_AGE_MAX;
+    let mut changes = Vec::new();
+    machine.apply(Stamped { at, command: Expire }, &mut changes);
+    assert_eq!(changes, [Change::DocumentRemoved(document(2))]);
+}
+
+#[test]
+fn a_job_needs_documents_that_exist() {
+    let mut machine = StateMachine::default();
+    assert_eq!(
+        run(&mut machine, vec![submit(1, &[9])]),
+        Outcome::Rejected(Rejection::NoDocument(document(9)))
+    );
+    assert!(matches!(run(&mut machine, vec![submit(1, &[])]), Outcome::Rejected(Rejection::Invalid(_))));
+    assert_eq!(
+        run(&mut machine, vec![CancelJob { id: job(1) }]),
+        Outcome::Rejected(Rejection::NoJob(job(1)))
+    );
+}
+
+#[test]
+fn the_oldest_finished_job_gives_way_at_the_limit() {
+    let mut machine = StateMachine::default();
+    run(&mut machine, vec![add(1, Retention::Keep), submit(0, &[1])]);
+    for n in 0..limits::JOBS_MAX as u16 + 5 {
+        let mut id = [1; 10];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        let SubmitJob { documents, options, .. } = submit(0, &[1]) else { unreachable!() };
+        let id = JobId::from_bytes(id);
+        run(&mut machine, vec![SubmitJob { id, documents, options }, CancelJob { id }]);
+    }
+    assert_eq!(machine.state().jobs.len(), limits::JOBS_MAX);
+    assert!(machine.state().jobs.contains_key(&job(0)), "a running job is never forgotten");
+}
+
+#[test]
+fn a_restored_snapshot_is_the_same_state_with_the_same_digest() {
+    let mut machine = StateMachine::default();
+    let record = MemberRecord { name: "Amber Otter".into(), kind: Kind::Tab, http: None, domain: 7 };
+    let node = NodeId::from_bytes([3; 10]);
+    run(
+        &mut machine,
+        vec![
+            add(1, Retention::Keep),
+            add(2, Retention::Transient),
+            submit(1, &[1, 2]),
+            FailJob { id: job(1), reason: "no worker".into() },
+            SetMember { node, record },
+            DeleteDocument { id: document(2) },
+        ],
+    );
+    let restored = StateMachine::restore(&machine.snapshot()).unwrap();
+    assert_eq!(restored, machine);
+    assert_ne!(machine.digest(), 0);
+    run(&mut machine, vec![ForgetMember { node }, DeleteDocument { id: document(1) }]);
+    assert_ne!(restored.digest(), machine.digest());
+}
+
+#[test]
+fn garbage_is_no_snapshot_and_no_command() {
+    for bytes in [&b""[..], b"\x00", b"\x01", b"\x01\xff\xff\xff\xff\xff", &[1; 100]] {
+        let _ = StateMachine::restore(bytes);
+        let _ = Stamped::decode(bytes);
+    }
+    let whole = Stamped { at: Time::ZERO, command: add(1, Retention::Keep) }.encode();
+    for cut in 0..whole.len() {
+        assert!(Stamped::decode(&whole[..cut]).is_err());
+    }
+}

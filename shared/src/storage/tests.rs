@@ -1,0 +1,371 @@
+//! Stores against a disk that loses, tears and rots.
+
+use super::{BlockStore, LogStore, MemoryDisk, StorageError};
+use crate::ids::{ClusterId, Hash, NodeId};
+use crate::node::{BlockError, BlockName, PersistOp};
+use crate::raft::{
+    Entry, HardState, Index, Membership, Payload, Position, Snapshot, SnapshotMeta, StorageOp, Stored, Term,
+};
+use crate::rng::Rng;
+use bytes::Bytes;
+
+fn node(number: u8) -> NodeId {
+    NodeId::from_bytes([number; 10])
+}
+
+fn entry(index: u64, term: u64, command: &str) -> Entry {
+    let payload = Payload::Command(Bytes::copy_from_slice(command.as_bytes()));
+    Entry { term: Term::new(term), index: Index::new(index), payload }
+}
+
+fn append(entries: &[Entry]) -> PersistOp {
+    PersistOp::Raft(StorageOp::Append(entries.to_vec()))
+}
+
+fn vote(term: u64, vote: u8) -> PersistOp {
+    PersistOp::Raft(StorageOp::HardState(HardState { term: Term::new(term), vote: Some(node(vote)) }))
+}
+
+fn snapshot(index: u64, data: Vec<u8>) -> Snapshot {
+    let membership = Membership::of_voters([node(1), node(2)]);
+    Snapshot { meta: SnapshotMeta { last: Position::new(2, index), membership }, data: data.into() }
+}
+
+fn open_log(disk: &MemoryDisk) -> (LogStore, Option<ClusterId>, Stored) {
+    LogStore::open(disk.backend()).expect("the log opens")
+}
+
+fn block(seed: u64, bytes: usize) -> (BlockName, Vec<u8>) {
+    let mut rng = Rng::from_u64(seed);
+    let bytes: Vec<u8> = (0..bytes).map(|_| rng.next_u64() as u8).collect();
+    (BlockName::Content(Hash::of(&bytes)), bytes)
+}
+
+#[test]
+fn a_fresh_disk_is_a_member_that_waits_to_be_added() {
+    let (_log, cluster, stored) = open_log(&MemoryDisk::new());
+    assert_eq!((cluster, stored), (None, Stored::default()));
+}
+
+#[test]
+fn a_restart_finds_cluster_vote_and_entries() {
+    let disk = MemoryDisk::new();
+    let cluster = ClusterId::from_bytes([9; 10]);
+    let (log, _, _) = open_log(&disk);
+    log.apply(&[PersistOp::Cluster(cluster), vote(3, 2), append(&[entry(1, 1, "a"), entry(2, 3, "b")])])
+        .unwrap();
+    drop(log);
+
+    let (_log, found, stored) = open_log(&disk);
+    assert_eq!(found, Some(cluster));
+    assert_eq!(stored.hard_state, HardState { term: Term::new(3), vote: Some(node(2)) });
+    assert_eq!(stored.entries, [entry(1, 1, "a"), entry(2, 3, "b")]);
+}
+
+#[test]
+fn a_new_suffix_replaces_the_old_one() {
+    let disk = MemoryDisk::new();
+    let (log, _, _) = open_log(&disk);
+    log.apply(&[append(&[entry(1, 1, "a"), entry(2, 1, "b"), entry(3, 1, "c")])]).unwrap();
+    log.apply(&[append(&[entry(2, 2, "B")])]).unwrap();
+    drop(log);
+    assert_eq!(open_log(&disk).2.entries, [entry(1, 1, "a"), entry(2, 2, "B")]);
+}
+
+#[test]
+fn compaction_keeps_a_tail_and_a_leaders_snapshot_keeps_nothing() {
+    let disk = MemoryDisk::new();
+    let (log, _, _) = open_log(&disk);
+    let entries: Vec<Entry> = (1..=9).map(|index| entry(index, 2, "x")).collect();
+    let own = snapshot(6, vec![6; 300_000]);
+    let compact = StorageOp::CompactTo { snapshot: own.clone(), first_kept: Index::new(5) };
+    log.apply(&[append(&entries), PersistOp::Raft(compact)]).unwrap();
+    drop(log);
+    let (log, _, stored) = open_log(&disk);
+    assert_eq!(stored.snapshot, Some(own));
+    assert_eq!(stored.entries, entries[4..]);
+
+    let leaders = snapshot(40, vec![4; 70]);
+    log.apply(&[PersistOp::Raft(StorageOp::Snapshot(leaders.clone())), append(&[entry(41, 2, "y")])])
+        .unwrap();
+    drop(log);
+    let (_log, _, stored) = open_log(&disk);
+    assert_eq!(stored.snapshot, Some(leaders));
+    assert_eq!(stored.entries, [entry(41, 2, "y")]);
+}
+
+#[test]
+fn what_the_store_holds_is_what_raft_means_by_each_write() {
+    for seed in 0..20 {
+        let mut rng = Rng::from_u64(seed);
+        let disk = MemoryDisk::new();
+        let mut model = Stored::default();
+        let (mut log, _, _) = open_log(&disk);
+        for step in 0..30 {
+            let operation = random_operation(&mut rng, &model, step);
+            log.apply(&[PersistOp::Raft(operation.clone())]).unwrap();
+            model.apply(operation);
+            if rng.below(8) == 0 {
+                drop(log);
+                let reopened = open_log(&disk);
+                assert_eq!(reopened.2, model, "seed {seed}, step {step}");
+                log = reopened.0;
+            }
+        }
+    }
+}
+
+/// A write that raft could ask for, given what is stored.
+fn random_operation(rng: &mut Rng, stored: &Stored, step: u64) -> StorageOp {
+    let first = stored.entries.first().map_or(1, |entry| entry.index.get());
+    let last = stored.entries.last().map_or(0, |entry| entry.index.get());
+    let snapshot_end = stored.snapshot.as_ref().map_or(0, |snapshot| snapshot.meta.last.index.get());
+    let next = last.max(snapshot_end) + 1;
+    match rng.below(8) {
+        0 => StorageOp::HardState(HardState { term: Term::new(step), vote: Some(node(rng.below(3) as u8)) }),
+        1 => StorageOp::Snapshot(snapshot(next + 5, vec![step as u8; rng.below(200_000) as usize])),
+        2 if last > snapshot_end => StorageOp::CompactTo {
+            snapshot: snapshot(last, vec![step as u8; rng.below(200_000) as usize]),
+            first_kept: Index::new(first + rng.below(last - first + 1)),
+        },
+        _ => {
+            let overlap = rng.below(3).min(last.saturating_sub(first.max(snapshot_end)));
+            let from = next - overlap;
+            let to = from + 1 + rng.below(4);
+            StorageOp::Append((from..to).map(|index| entry(index, step + 1, "random")).collect())
+        }
+    }
+}
+
+/// After a crash the log is as of some acknowledged write, or as of one that had not been answered yet: never in between.
+#[test]
+fn a_crash_loses_whole_unacknowledged_writes_and_nothing_else() {
+    for seed in 0..60 {
+        let mut rng = Rng::from_u64(seed);
+        let disk = MemoryDisk::new();
+        let mut acknowledged = 0;
+        for _ in 0..3 {
+            let (log, _, stored) = open_log(&disk);
+            assert_eq!(stored.entries.len() as u64, acknowledged, "seed {seed}");
+            for _ in 0..rng.below(4) {
+                let body = "x".repeat(rng.below(20_000) as usize);
+                let entries = [entry(acknowledged + 1, 1, &body), entry(acknowledged + 2, 1, &body)];
+                log.apply(&[append(&entries), vote(acknowledged + 1, 1)]).unwrap();
+                acknowledged += 2;
+            }
+            disk.crash(&mut rng);
+            drop(log);
+            let (_, _, stored) = open_log(&disk);
+            assert_eq!(stored.hard_state.term.get(), acknowledged.saturating_sub(1), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_write_takes_back_all_of_it() {
+    for seed in 0..60 {
+        let mut rng = Rng::from_u64(seed);
+        let disk = MemoryDisk::new();
+        let (log, _, _) = open_log(&disk);
+        log.apply(&[append(&[entry(1, 1, "durable")]), vote(1, 1)]).unwrap();
+        disk.stall_syncs();
+        let unanswered = log.apply(&[append(&[entry(2, 1, &"lost ".repeat(3000))]), vote(2, 2)]);
+        assert!(unanswered.is_err());
+        disk.crash(&mut rng);
+        drop(log);
+        let (_, _, stored) = open_log(&disk);
+        let terms = (stored.entries.len(), stored.hard_state.term.get());
+        assert!(terms == (1, 1) || terms == (2, 2), "seed {seed}: {terms:?}");
+    }
+}
+
+#[test]
+fn several_writes_share_one_sync() {
+    let disk = MemoryDisk::new();
+    let (log, _, _) = open_log(&disk);
+    let before = disk.syncs();
+    let operations: Vec<PersistOp> =
+        (1..=50).flat_map(|index| [append(&[entry(index, 1, "x")]), vote(index, 1)]).collect();
+    log.apply(&operations).unwrap();
+    assert_eq!(disk.syncs() - before, 1);
+}
+
+#[test]
+fn a_log_that_rotted_is_refused() {
+    let disk = MemoryDisk::new();
+    let (log, _, _) = open_log(&disk);
+    log.apply(&[append(&[entry(1, 1, "first come, first served")])]).unwrap();
+    drop(log);
+    disk.flip_bit(disk.find(b"first come").unwrap(), 3);
+    let error = LogStore::open(disk.backend()).expect_err("a damaged log");
+    assert!(matches!(error, StorageError::Damaged(_)), "{error}");
+}
+
+#[test]
+fn a_file_of_something_else_is_refused() {
+    let disk = MemoryDisk::new();
+    redb::StorageBackend::set_len(&disk.backend(), 8192).unwrap();
+    redb::StorageBackend::write(&disk.backend(), 0, &[b'#'; 8192]).unwrap();
+    let error = LogStore::open(disk.backend()).expect_err("no database");
+    assert!(matches!(error, StorageError::Damaged(_)), "{error}");
+}
+
+#[test]
+fn a_full_disk_is_told_as_such() {
+    let disk = MemoryDisk::new();
+    let (log, _, _) = open_log(&disk);
+    disk.limit(disk.bytes() as u64);
+    let big = entry(1, 1, &"x".repeat(8 << 20));
+    assert_eq!(log.apply(&[append(&[big])]), Err(StorageError::Full));
+    drop(log);
+    assert_eq!(open_log(&disk).2, Stored::default());
+}
+
+#[test]
+fn blocks_come_back_whole_or_in_parts() {
+    let disk = MemoryDisk::new();
+    let (store, inventory) = BlockStore::open(disk.backend()).unwrap();
+    assert!(inventory.is_empty());
+    let partial = BlockName::Partial(Hash::of(b"task"));
+    let blocks = [block(1, 0), block(2, 1), block(3, 1 << 20), (partial, b"counts".to_vec())];
+    store.put_all(blocks.iter().map(|(name, bytes)| (*name, bytes.as_slice()))).unwrap();
+    store.put(partial, b"counts again").unwrap();
+    drop(store);
+
+    let (store, inventory) = BlockStore::open(disk.backend()).unwrap();
+    assert_eq!(inventory.len(), 4);
+    assert_eq!(inventory[&partial], 12);
+    for (name, bytes) in &blocks[..3] {
+        assert_eq!(inventory[name], bytes.len() as u64);
+        assert_eq!(store.get(*name, 0, u32::MAX), Ok((bytes.clone().into(), bytes.len() as u64)));
+    }
+    let (name, bytes) = &blocks[2];
+    assert_eq!(store.get(*name, 70_000, 100).unwrap().0, bytes[70_000..70_100]);
+    assert_eq!(store.get(*name, (1 << 20) - 3, 100).unwrap().0, bytes[(1 << 20) - 3..]);
+    assert_eq!(store.get(*name, u64::MAX, 100), Ok((Bytes::new(), 1 << 20)));
+    assert_eq!(store.get(partial, 0, 6).unwrap(), (Bytes::from_static(b"counts"), 12));
+
+    store.delete([*name, block(99, 5).0]).unwrap();
+    assert_eq!(store.get(*name, 0, 1), Err(BlockError::Missing));
+    assert_eq!(store.get(blocks[1].0, 0, 1).unwrap().1, 1);
+}
+
+#[test]
+fn a_block_that_rotted_is_dropped_and_can_be_stored_again() {
+    let disk = MemoryDisk::new();
+    let (store, _) = BlockStore::open(disk.backend()).unwrap();
+    let (name, bytes) = block(5, 200_000);
+    store.put(name, &bytes).unwrap();
+    drop(store);
+    disk.flip_bit(disk.find(&bytes[100_000..100_032]).unwrap(), 7);
+
+    let (store, _) = BlockStore::open(disk.backend()).unwrap();
+    assert_eq!(store.get(name, 0, 10), Err(BlockError::Damaged));
+    assert_eq!(store.get(name, 0, 10), Err(BlockError::Missing));
+    store.put(name, &bytes).unwrap();
+    assert_eq!(store.get(name, 0, u32::MAX), Ok((bytes.into(), 200_000)));
+}
+
+#[test]
+fn a_block_that_is_there_is_not_written_again() {
+    let disk = MemoryDisk::new();
+    let (store, _) = BlockStore::open(disk.backend()).unwrap();
+    let (name, bytes) = block(1, 100_000);
+    store.put(name, &bytes).unwrap();
+    let before = disk.syncs();
+    store.put(name, &bytes).unwrap();
+    assert_eq!(disk.syncs(), before);
+    assert_eq!(store.get(name, 0, u32::MAX).unwrap().0, bytes);
+}
+
+#[test]
+fn bytes_under_a_wrong_name_are_not_stored() {
+    let (store, _) = BlockStore::open(MemoryDisk::new().backend()).unwrap();
+    let (name, _) = block(1, 10);
+    assert_eq!(store.put(name, b"something else"), Err(BlockError::Damaged));
+    assert_eq!(store.get(name, 0, 10), Err(BlockError::Missing));
+}
+
+#[test]
+fn an_acknowledged_block_survives_a_crash() {
+    for seed in 0..30 {
+        let mut rng = Rng::from_u64(seed);
+        let disk = MemoryDisk::new();
+        let (store, _) = BlockStore::open(disk.backend()).unwrap();
+        let blocks: Vec<_> = (0..4).map(|number| block(seed * 10 + number, 150_000)).collect();
+        for (name, bytes) in &blocks[..3] {
+            store.put(*name, bytes).unwrap();
+        }
+        disk.stall_syncs();
+        assert!(store.put(blocks[3].0, &blocks[3].1).is_err());
+        disk.crash(&mut rng);
+        drop(store);
+        let (store, _) = BlockStore::open(disk.backend()).unwrap();
+        for (name, bytes) in &blocks[..3] {
+            assert_eq!(store.get(*name, 0, u32::MAX).unwrap().0, bytes[..], "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_a_block_and_keeps_the_others() {
+    let disk = MemoryDisk::new();
+    let (store, _) = BlockStore::open(disk.backend()).unwrap();
+    let (kept, kept_bytes) = block(1, 1000);
+    store.put(kept, &kept_bytes).unwrap();
+    disk.limit(disk.bytes() as u64);
+    let (name, bytes) = block(2, 8 << 20);
+    assert_eq!(store.put(name, &bytes), Err(BlockError::Full));
+    drop(store);
+    let (store, inventory) = BlockStore::open(disk.backend()).unwrap();
+    assert_eq!(inventory.len(), 1);
+    assert_eq!(store.get(kept, 0, 1000).unwrap().0, kept_bytes);
+}
+
+#[test]
+fn threads_read_while_one_writes() {
+    let disk = MemoryDisk::new();
+    let (store, _) = BlockStore::open(disk.backend()).unwrap();
+    let (name, bytes) = block(1, 300_000);
+    store.put(name, &bytes).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| (0..20).for_each(|_| assert_eq!(store.get(name, 0, u32::MAX).unwrap().0, bytes)));
+        }
+        scope.spawn(|| {
+            for seed in 10..20 {
+                let (name, bytes) = block(seed, 100_000);
+                store.put(name, &bytes).unwrap();
+            }
+        });
+    });
+}
+
+/// Whatever rots: no panic, no wrong bytes, and what cannot be read is said to be so.
+#[test]
+fn a_store_full_of_flipped_bits_gives_right_bytes_or_an_error() {
+    let wrong: Vec<u64> = (0..60).filter(|seed| !survives_flipped_bits(*seed)).collect();
+    assert!(wrong.is_empty(), "seeds {wrong:?}");
+}
+
+fn survives_flipped_bits(seed: u64) -> bool {
+    let mut rng = Rng::from_u64(seed);
+    let disk = MemoryDisk::new();
+    let (store, _) = BlockStore::open(disk.backend()).unwrap();
+    let blocks: Vec<_> = (0..4).map(|number| block(seed * 10 + number, 40_000)).collect();
+    for (name, bytes) in &blocks {
+        store.put(*name, bytes).unwrap();
+    }
+    drop(store);
+    for _ in 0..40 {
+        disk.flip_bit(rng.below(disk.bytes() as u64) as usize, rng.below(8) as u8);
+    }
+    let Ok((store, _)) = BlockStore::open(disk.backend()) else { return true };
+    blocks.iter().all(|(name, bytes)| {
+        let read_rightly = store.get(*name, 0, u32::MAX).is_ok_and(|(read, _)| read == bytes[..]);
+        let is_told = store.get(*name, 0, u32::MAX).is_err();
+        // Storing it again may fail on this file; it must not take the process down.
+        let _ = store.put(*name, bytes);
+        read_rightly || is_told
+    })
+}

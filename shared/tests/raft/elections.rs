@@ -1,0 +1,276 @@
+use crate::kit::*;
+use wordraft_shared::ids::NodeId;
+use wordraft_shared::raft::*;
+
+#[test]
+fn basic_election() {
+    let mut cluster = Cluster::new(3);
+    cluster.campaign(n(1));
+    let story = [
+        " 2000 n1 precandidate term 1",
+        " 2002 n1 candidate term 2",
+        " 2003 n2 follower term 2",
+        " 2003 n3 follower term 2",
+        " 2004 n1 leader term 2 of n1",
+        " 2005 n2 follower term 2 of n1",
+        " 2005 n3 follower term 2 of n1",
+    ];
+    assert_eq!(cluster.story[3..], story);
+    let status = cluster.status(n(1));
+    assert_eq!((status.role, status.commit, status.last), (Role::Leader, Index::new(2), Position::new(2, 2)));
+    assert_eq!(cluster.status(n(2)).commit, Index::new(2), "followers hear of the commit without waiting");
+}
+
+#[test]
+fn a_cluster_of_one_leads_itself_at_once() {
+    let mut cluster = Cluster::from_disks(Config::default(), [(1, Stored::founder(n(1)))]);
+    cluster.run_for(ms(1));
+    assert!(cluster.status(n(1)).ready);
+    cluster.propose(n(1), "alone").unwrap();
+    assert_eq!(cluster.applied(n(1)), ["alone"]);
+}
+
+#[test]
+fn a_cluster_of_two_needs_both() {
+    let mut cluster = Cluster::new(2);
+    let leader = cluster.elect();
+    cluster.commit("both");
+    let other = cluster.followers()[0];
+    cluster.crash(other);
+    cluster.run_for(ms(1_000));
+    assert_eq!(cluster.role(leader), Role::PreCandidate, "alone it leads no more");
+    cluster.restart(other);
+    cluster.elect();
+    cluster.commit("both again");
+}
+
+#[test]
+fn a_minority_never_raises_its_term() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let term = cluster.status(leader).term;
+    let cut_off = cluster.followers()[0];
+    cluster.network.isolate(cut_off, [n(1), n(2), n(3)]);
+    cluster.run_for(ms(5_000));
+    assert_eq!(cluster.status(cut_off).term, term);
+    cluster.network.heal();
+    cluster.run_for(ms(1_000));
+    assert_eq!(cluster.leader(), Some(leader), "and disturbs nobody when it comes back");
+    assert_eq!(cluster.status(leader).term, term);
+}
+
+#[test]
+fn pre_vote_with_a_stale_log_is_refused() {
+    let voters = [1, 2, 3];
+    let disks = [
+        (1, disk(&voters, &[1, 1], 1)),
+        (2, disk(&voters, &[1, 1, 1], 1)),
+        (3, disk(&voters, &[1, 1, 1], 1)),
+    ];
+    let mut cluster = Cluster::from_disks(Config::default(), disks);
+    cluster.campaign(n(1));
+    assert_eq!((cluster.role(n(1)), cluster.status(n(1)).term), (Role::PreCandidate, Term::new(1)));
+    cluster.campaign(n(2));
+    assert_eq!(cluster.role(n(2)), Role::Leader);
+    assert_eq!(cluster.status(n(1)).last, cluster.status(n(2)).last);
+}
+
+#[test]
+fn a_long_log_of_a_low_term_and_a_short_log_of_a_high_term_find_a_leader() {
+    let voters = [1, 2];
+    let disks = [(1, disk(&voters, &[1, 2, 2, 2], 2)), (2, disk(&voters, &[1], 9))];
+    let mut cluster = Cluster::from_disks(Config::default(), disks);
+    assert_eq!(
+        cluster.elect(),
+        n(1),
+        "only the longer log can win, and it learns the higher term by being refused"
+    );
+    assert!(cluster.status(n(1)).term > Term::new(9));
+}
+
+#[test]
+fn a_learner_votes_when_it_is_asked() {
+    // n3 was promoted without hearing of it: its own log still has it as a learner.
+    let promoted = disk(&[1, 2, 3], &[1, 1], 1);
+    let mut unaware = disk(&[1, 2], &[1], 1);
+    let learner = Membership { voters: ids(&[1, 2]), learners: ids(&[3]), ..Membership::default() };
+    unaware.entries[0].payload = Payload::Membership(learner.clone().into());
+    let mut aware = unaware.clone();
+    aware.entries.push(Entry { index: Index::new(2), ..promoted.entries[0].clone() });
+    let disks = [(1, aware), (2, unaware.clone()), (3, unaware)];
+    let mut cluster = Cluster::from_disks(Config::default(), disks);
+    cluster.crash(n(2));
+    assert_eq!(cluster.role(n(3)), Role::Learner);
+    assert_eq!(cluster.status(n(3)).membership.learners, ids(&[3]));
+    cluster.campaign(n(1));
+    assert_eq!(cluster.role(n(1)), Role::Leader);
+    assert_eq!(cluster.role(n(3)), Role::Follower);
+}
+
+#[test]
+fn a_learner_never_stands() {
+    let mut cluster = Cluster::from_disks(Config::default(), [(1, Stored::default())]);
+    cluster.run_for(ms(10_000));
+    assert_eq!(cluster.role(n(1)), Role::Learner);
+    assert_eq!(cluster.nodes[&n(1)].raft.as_ref().unwrap().deadline(), None);
+}
+
+#[test]
+fn prompt_election_after_the_leaders_connection_closed() {
+    let mut cluster = Cluster::new(5);
+    let leader = cluster.elect();
+    cluster.run_for(ms(500));
+    let followers = cluster.followers();
+    cluster.crash(leader);
+    let lost_at = cluster.now;
+    for follower in followers {
+        cluster.with(follower, |raft, now| raft.peer_lost(now, leader));
+    }
+    cluster.run_until("another leader", |cluster| {
+        cluster.leader().is_some_and(|other| other != leader && cluster.status(other).ready)
+    });
+    let took = cluster.now - lost_at;
+    assert!(took < ms(60), "fail-over took {took:?}");
+}
+
+#[test]
+fn a_wrong_notice_that_the_leader_is_gone_changes_nothing() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let term = cluster.status(leader).term;
+    let misled = cluster.followers()[0];
+    cluster.with(misled, |raft, now| raft.peer_lost(now, leader));
+    cluster.run_for(ms(2_000));
+    assert_eq!((cluster.leader(), cluster.status(misled).term), (Some(leader), term));
+}
+
+#[test]
+fn a_leader_without_a_majority_steps_down() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.network.isolate(leader, [n(1), n(2), n(3)]);
+    cluster.run_for(ms(400));
+    assert_ne!(cluster.role(leader), Role::Leader);
+    assert_eq!(cluster.propose(leader, "lost"), Err(ProposeError::NotLeader { leader: None }));
+    cluster.run_until("the others have one", |cluster| cluster.leader().is_some());
+    assert_ne!(cluster.leader(), Some(leader));
+}
+
+#[test]
+fn pre_vote_and_check_quorum_together_still_elect() {
+    // n1 was alone at a higher term: it refuses the leader's messages, and the others refuse its questions.
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let odd = cluster.followers()[0];
+    cluster.crash(odd);
+    let stored = &mut cluster.nodes.get_mut(&odd).unwrap().disk;
+    stored.hard_state = HardState { term: Term::new(50), vote: Some(odd) };
+    cluster.restart(odd);
+    cluster.run_for(ms(3_000));
+    let after = cluster.elect();
+    assert!(
+        cluster.status(after).term > Term::new(50),
+        "everybody met in a higher term, {leader:?} gave way"
+    );
+    cluster.commit("again");
+}
+
+#[test]
+fn a_leader_whose_disk_hangs_makes_way() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.nodes.get_mut(&leader).unwrap().disk_hangs = true;
+    cluster.propose(leader, "stuck here, but not elsewhere").unwrap();
+    cluster.run_until("another leader", |cluster| cluster.leader().is_some_and(|other| other != leader));
+    cluster.run_for(ms(2_000));
+    assert_ne!(cluster.leader(), Some(leader), "and it does not come back before its disk does");
+    cluster.nodes.get_mut(&leader).unwrap().disk_hangs = false;
+    cluster.run_for(ms(2_000));
+    cluster.commit("all three");
+}
+
+#[test]
+fn a_frozen_leader_wakes_up_as_a_follower() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.nodes.get_mut(&leader).unwrap().is_frozen = true;
+    cluster.run_for(ms(3_000));
+    let other = cluster.leader().unwrap();
+    cluster.nodes.get_mut(&leader).unwrap().is_frozen = false;
+    cluster.run_for(ms(1_000));
+    assert_eq!(cluster.status(leader).leader, Some(cluster.leader().unwrap()));
+    assert_ne!(cluster.leader(), Some(leader));
+    assert_ne!(other, leader);
+}
+
+#[test]
+fn servers_are_preferred_but_tabs_can_lead() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(3).seeded(seed);
+        for tab in [n(2), n(3)] {
+            cluster.with(tab, |raft, _| raft.set_priority(Priority::Reluctant));
+        }
+        let leader = cluster.elect();
+        cluster.crash(leader);
+        cluster.run_until("a leader", |cluster| cluster.leader().is_some());
+        cluster.crash(cluster.leader().unwrap());
+        cluster.restart(leader);
+        for running in [leader, cluster.followers()[0]] {
+            if cluster.nodes[&running].raft.is_some() {
+                cluster.with(running, |raft, _| raft.set_priority(Priority::Reluctant));
+            }
+        }
+        cluster.run_until("the least wanted leads if nobody else can", |cluster| cluster.leader().is_some());
+    }
+}
+
+#[test]
+fn a_vote_survives_a_crash() {
+    let mut cluster = Cluster::new(3);
+    cluster.now = cluster.now + ms(2_000);
+    let vote = |last| Message::Vote { term: Term::new(7), last, transfer: false };
+    cluster.step(n(1), n(2), vote(Position::new(1, 1))).unwrap();
+    cluster.crash(n(1));
+    cluster.restart(n(1));
+    cluster.network.keeps_sent = true;
+    cluster.step(n(1), n(3), vote(Position::new(1, 9))).unwrap();
+    let refusal = Message::VoteResponse { term: Term::new(7), granted: false };
+    assert_eq!(cluster.network.sent, [(n(1), n(3), refusal)]);
+}
+
+/// Every way to connect five members: where three are fully connected, one leads, and goes on to lead.
+#[test]
+fn every_graph_of_five_with_a_connected_majority_keeps_a_leader() {
+    let links: Vec<(u8, u8)> = (1..=5).flat_map(|one| (one + 1..=5).map(move |other| (one, other))).collect();
+    let triples: Vec<[u8; 3]> =
+        (1..=5).flat_map(|a| (a + 1..=5).flat_map(move |b| (b + 1..=5).map(move |c| [a, b, c]))).collect();
+    for graph in 0u32..1 << links.len() {
+        let is_up = |one: u8, other: u8| {
+            let link = links.iter().position(|link| *link == (one, other)).unwrap();
+            graph & 1 << link != 0
+        };
+        if !triples.iter().any(|[a, b, c]| is_up(*a, *b) && is_up(*b, *c) && is_up(*a, *c)) {
+            continue;
+        }
+        let mut cluster = Cluster::new(5).seeded(u64::from(graph));
+        // Half of the graphs come to be while somebody leads already.
+        if graph % 2 == 0 {
+            cluster.elect();
+        }
+        for (one, other) in links.iter().filter(|(one, other)| !is_up(*one, *other)) {
+            cluster.network.cut(n(*one), n(*other));
+        }
+        cluster.run_for(ms(6_000));
+        let effective = |cluster: &Cluster| -> Option<(NodeId, Term)> {
+            let leader = cluster.leader()?;
+            Some((leader, cluster.status(leader).term))
+        };
+        let before = effective(&cluster);
+        assert!(before.is_some(), "graph {graph:b} has no leader\n{}", cluster.story.join("\n"));
+        cluster.run_for(ms(1_500));
+        assert_eq!(effective(&cluster), before, "graph {graph:b}\n{}", cluster.story.join("\n"));
+        let position = cluster.propose(before.unwrap().0, "served").unwrap();
+        cluster.run_for(ms(200));
+        assert!(cluster.checker.committed_up_to() >= position.index, "graph {graph:b} serves");
+    }
+}

@@ -1,0 +1,192 @@
+//! Whatever a peer says, nothing panics, and what is committed stays.
+
+use crate::kit::*;
+use bytes::Bytes;
+use proptest::prelude::*;
+use wordraft_shared::ids::{Hash, NodeId};
+use wordraft_shared::raft::*;
+
+fn small() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => 0u64..8, 1 => Just(u64::MAX), 1 => Just(u64::MAX / 2)]
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    (small(), small()).prop_map(|(term, index)| Position::new(term, index))
+}
+
+fn membership() -> impl Strategy<Value = Membership> {
+    let some = || proptest::collection::btree_set((1u8..6).prop_map(n), 0..4);
+    (some(), some(), some(), some()).prop_map(|(voters, outgoing, learners, learners_next)| Membership {
+        voters,
+        outgoing,
+        learners,
+        learners_next,
+    })
+}
+
+fn payload() -> impl Strategy<Value = Payload> {
+    prop_oneof![
+        Just(Payload::Noop),
+        Just(Payload::Command(Bytes::from_static(b"x"))),
+        membership().prop_map(|membership| Payload::Membership(membership.into())),
+    ]
+}
+
+/// Mostly entries in order, so that some get through.
+fn entries(previous: Position) -> impl Strategy<Value = Vec<Entry>> {
+    let one = (0u64..2, payload(), prop_oneof![20 => Just(1u64), 1 => 0u64..3]);
+    proptest::collection::vec(one, 0..4).prop_map(move |steps| {
+        let mut last = previous;
+        let mut all = Vec::new();
+        for (term, payload, index) in steps {
+            last.term = Term::new(last.term.get().saturating_add(term));
+            last.index = Index::new(last.index.get().saturating_add(index));
+            all.push(Entry { term: last.term, index: last.index, payload });
+        }
+        all
+    })
+}
+
+fn chunk() -> impl Strategy<Value = SnapshotChunk> {
+    (position(), membership(), 0u64..4, prop_oneof![0u64..4, Just(u64::MAX)], 0usize..4, any::<bool>())
+        .prop_map(|(last, membership, offset, total, length, honest)| {
+            let data = Bytes::from(vec![0; length]);
+            let digest = if honest { Hash::of(&data) } else { Hash::of(b"") };
+            SnapshotChunk { meta: SnapshotMeta { last, membership }, digest, total, offset, data }
+        })
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let term = || small().prop_map(Term::new);
+    let index = || small().prop_map(Index::new);
+    let outcome = prop_oneof![
+        index().prop_map(|matched| AppendOutcome::Accepted { matched }),
+        (index(), position()).prop_map(|(previous, hint)| AppendOutcome::Rejected { previous, hint }),
+    ];
+    prop_oneof![
+        (term(), position()).prop_map(|(term, last)| Message::PreVote { term, last }),
+        (term(), term(), any::<bool>()).prop_map(|(term, request, granted)| Message::PreVoteResponse {
+            term,
+            request,
+            granted
+        }),
+        (term(), position(), any::<bool>()).prop_map(|(term, last, transfer)| Message::Vote {
+            term,
+            last,
+            transfer
+        }),
+        (term(), any::<bool>()).prop_map(|(term, granted)| Message::VoteResponse { term, granted }),
+        (term(), position(), index())
+            .prop_flat_map(|(term, previous, commit)| (Just((term, previous, commit)), entries(previous)))
+            .prop_map(|((term, previous, commit), entries)| Message::Append {
+                term,
+                previous,
+                entries,
+                commit
+            }),
+        (term(), outcome).prop_map(|(term, outcome)| Message::AppendResponse { term, outcome }),
+        (term(), index(), small()).prop_map(|(term, commit, round)| Message::Heartbeat {
+            term,
+            commit,
+            round: Round(round)
+        }),
+        (term(), small()).prop_map(|(term, round)| Message::HeartbeatResponse { term, round: Round(round) }),
+        (term(), chunk()).prop_map(|(term, chunk)| Message::Snapshot { term, chunk }),
+        (term(), position(), small()).prop_map(|(term, last, received)| Message::SnapshotResponse {
+            term,
+            last,
+            digest: Hash::of(b""),
+            received,
+        }),
+        term().prop_map(|term| Message::TimeoutNow { term }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn nothing_that_a_peer_says_panics_or_takes_back_a_commit(
+        messages in proptest::collection::vec((1u8..5, message(), 0u64..200, any::<bool>()), 1..60),
+        leads in any::<bool>(),
+    ) {
+        let config = Config { max_snapshot_bytes: 16, compact_after_entries: 3, kept_tail_entries: 1, ..Config::default() };
+        let mut now = wordraft_shared::time::Time::from_millis(5_000);
+        let rng = wordraft_shared::rng::Rng::from_u64(1);
+        let voters: &[u8] = if leads { &[1] } else { &[1, 2, 3] };
+        let mut stored = disk(voters, &[1, 1, 2], 2);
+        let mut raft = Raft::new(n(1), config.clone(), stored.clone(), rng.clone(), now).unwrap();
+        let mut committed = Vec::new();
+        let mut term = Term::ZERO;
+        for (from, message, pause, ticks) in messages {
+            now = now + ms(pause);
+            let _refused = raft.step(now, n(from), message);
+            if ticks {
+                raft.tick(now);
+            }
+            let output = raft.take_output();
+            if let Some(snapshot) = &output.install {
+                committed.retain(|entry: &Entry| entry.index > snapshot.meta.last.index);
+            }
+            let next = output.committed.first().map(|entry| entry.index.previous());
+            if let (Some(next), Some(last)) = (next, committed.last()) {
+                prop_assert_eq!(next, last.index, "entries are delivered in order, each once");
+            }
+            committed.extend(output.committed);
+            if let Some((sequence, ops)) = output.persist {
+                ops.into_iter().for_each(|op| stored.apply(op));
+                raft.persisted(now, sequence);
+            }
+            let status = raft.status();
+            prop_assert!(status.term >= term && status.commit <= status.last.index);
+            term = status.term;
+            if output.want_snapshot {
+                raft.compact(now, status.delivered, Bytes::new()).unwrap();
+            }
+        }
+        if let Some((_, ops)) = raft.take_output().persist {
+            ops.into_iter().for_each(|op| stored.apply(op));
+        }
+        let again = Raft::new(n(1), config, stored, rng, now);
+        prop_assert!(again.is_ok(), "whatever got to disk starts again: {:?}", again.err());
+    }
+}
+
+#[test]
+fn a_leader_does_not_believe_in_entries_that_it_never_sent() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let follower = cluster.followers()[0];
+    let term = cluster.status(leader).term;
+    let outcome = AppendOutcome::Accepted { matched: Index::new(1_000) };
+    let refused = cluster.step(leader, follower, Message::AppendResponse { term, outcome });
+    assert!(matches!(refused, Err(StepError::Malformed(_))));
+}
+
+#[test]
+fn a_second_leader_of_a_term_is_not_followed() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let [follower, liar] = cluster.followers()[..] else { panic!() };
+    let term = cluster.status(leader).term;
+    let claim = Message::Heartbeat { term, commit: Index::ZERO, round: Round(1) };
+    assert_eq!(cluster.step(follower, liar, claim.clone()), Err(StepError::SecondLeader(liar, leader)));
+    assert_eq!(cluster.step(leader, liar, claim), Err(StepError::SecondLeader(liar, leader)));
+}
+
+#[test]
+fn strangers_are_not_asked() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let high = Term::new(100);
+    let stranger: NodeId = n(77);
+    let responses = [
+        Message::VoteResponse { term: high, granted: true },
+        Message::PreVoteResponse { term: high, request: high, granted: false },
+        Message::HeartbeatResponse { term: high, round: Round(1) },
+    ];
+    for response in responses {
+        assert_eq!(cluster.step(leader, stranger, response), Err(StepError::NotAsked(stranger)));
+    }
+    assert_eq!(cluster.leader(), Some(leader));
+}

@@ -1,0 +1,13 @@
+//! The consensus core from outside: scenarios as stories on a small cluster in memory, and storms of faults.
+
+mod changes;
+mod elections;
+mod hostile;
+mod kit;
+#[cfg(feature = "mutations")]
+mod mutations;
+mod reads;
+mod replication;
+mod snapshots;
+mod storms;
+mod transfers;

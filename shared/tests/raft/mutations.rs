@@ -1,0 +1,43 @@
+//! The storms prove themselves: each rule that is switched off must be noticed within a stated number of seeds.
+
+use crate::replication::figure_8;
+use crate::storms::{storm, tight};
+use std::panic::catch_unwind;
+use wordraft_shared::raft::{Config, Mutation};
+
+fn seeds_until_noticed(mutation: Mutation, seeds_max: u64) -> Option<u64> {
+    let config = Config { mutation: Some(mutation), ..tight() };
+    (0..seeds_max).find(|seed| catch_unwind(|| storm(*seed, config.clone())).is_err())
+}
+
+#[test]
+fn rules_that_are_switched_off_are_noticed() {
+    let rules = [
+        (Mutation::VoteNotPersisted, 500),
+        (Mutation::AppendNotPersisted, 100),
+        (Mutation::LeaderCountsUnwritten, 500),
+        (Mutation::VoteForAnyLog, 10),
+        (Mutation::HalfIsMajority, 10),
+        (Mutation::JointIgnoresOutgoing, 2_000),
+        (Mutation::ChangeBeforeOwnCommit, 1_000),
+        (Mutation::ReadWithoutRound, 50),
+        (Mutation::ReadBeforeOwnCommit, 50),
+        (Mutation::KeepConflictingTail, 10),
+        (Mutation::SnapshotKeepsMembership, 1_000),
+    ];
+    let mut missed = Vec::new();
+    for (mutation, seeds_max) in rules {
+        match seeds_until_noticed(mutation, seeds_max) {
+            Some(seed) => eprintln!("{mutation:?} noticed by seed {seed}"),
+            None => missed.push(mutation),
+        }
+    }
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
+}
+
+/// Random faults hardly ever line up for this one; the figure does.
+#[test]
+fn the_commit_of_an_earlier_term_is_noticed() {
+    let config = Config { mutation: Some(Mutation::CommitPriorTerm), ..Config::default() };
+    assert!(catch_unwind(|| figure_8(config)).is_err());
+}

@@ -1,0 +1,223 @@
+use crate::kit::*;
+use bytes::Bytes;
+use wordraft_shared::ids::NodeId;
+use wordraft_shared::raft::*;
+
+fn small() -> Config {
+    Config { compact_after_entries: 10, kept_tail_entries: 2, snapshot_chunk_bytes: 64, ..Config::default() }
+}
+
+/// Three members, one of which missed so much that only a snapshot helps.
+fn one_behind() -> (Cluster, NodeId, NodeId) {
+    one_behind_with(small())
+}
+
+fn one_behind_with(config: Config) -> (Cluster, NodeId, NodeId) {
+    let mut cluster = Cluster::with_config(3, config);
+    let leader = cluster.elect();
+    let behind = cluster.followers()[0];
+    cluster.crash(behind);
+    for number in 0..30 {
+        cluster.commit(&format!("command number {number}"));
+    }
+    assert!(cluster.nodes[&leader].wants_snapshot);
+    cluster.compact(leader);
+    assert!(!cluster.nodes[&leader].wants_snapshot);
+    (cluster, leader, behind)
+}
+
+#[test]
+fn a_slow_follower_gets_a_snapshot_in_pieces() {
+    let (mut cluster, leader, behind) = one_behind();
+    assert!(cluster.status(leader).first > Index::new(20));
+    cluster.network.keeps_sent = true;
+    cluster.restart(behind);
+    cluster.run_until("it caught up", |cluster| cluster.applied(behind).len() == 30);
+    assert_eq!(cluster.nodes[&behind].installs, 1);
+    let is_chunk = |message: &Message| matches!(message, Message::Snapshot { .. });
+    let chunks = cluster.network.sent.iter().filter(|(_, _, message)| is_chunk(message)).count();
+    assert!(chunks > 5, "{chunks}");
+    cluster.commit("and goes on from there");
+    cluster.crash(behind);
+    cluster.restart(behind);
+    assert_eq!(cluster.applied(behind).len(), 30, "its own disk holds the snapshot");
+    cluster.run_until("the rest comes again", |cluster| cluster.applied(behind).len() == 31);
+}
+
+#[test]
+fn a_follower_behind_an_idle_log_that_is_purged_whole() {
+    let config = Config { kept_tail_entries: 0, ..small() };
+    let mut cluster = Cluster::with_config(3, config);
+    let leader = cluster.elect();
+    let behind = cluster.followers()[0];
+    cluster.crash(behind);
+    for number in 0..30 {
+        cluster.commit(&format!("command number {number}"));
+    }
+    cluster.compact(leader);
+    let status = cluster.status(leader);
+    assert_eq!(status.first, status.last.index.next(), "nothing is left in the log");
+    cluster.restart(behind);
+    cluster.run_until("it caught up", |cluster| cluster.applied(behind).len() == 30);
+    cluster.run_until("and is streamed to", |cluster| {
+        cluster.status(leader).peers[&behind].state == PeerState::Replicate
+    });
+}
+
+#[test]
+fn a_transfer_survives_lost_doubled_and_reordered_pieces() {
+    for seed in 0..20 {
+        let (mut cluster, _, behind) = one_behind();
+        cluster.network.jitter = ms(5);
+        cluster.network.lost_percent = 30;
+        cluster.network.doubled_percent = 30;
+        cluster.rng = wordraft_shared::rng::Rng::from_u64(seed);
+        cluster.restart(behind);
+        cluster.run_until("it caught up", |cluster| cluster.applied(behind).len() == 30);
+    }
+}
+
+#[test]
+fn a_transfer_begins_again_when_the_follower_restarts_in_the_middle() {
+    let (mut cluster, leader, behind) = one_behind();
+    cluster.restart(behind);
+    cluster.run_until("a snapshot is under way", |cluster| {
+        cluster.status(leader).peers[&behind].state == PeerState::Snapshot
+    });
+    cluster.run_for(ms(3));
+    cluster.crash(behind);
+    cluster.run_for(ms(50));
+    cluster.restart(behind);
+    cluster.with(leader, |raft, now| raft.peer_back(now, behind));
+    cluster.run_until("it caught up", |cluster| cluster.applied(behind).len() == 30);
+}
+
+#[test]
+fn a_transfer_goes_on_under_another_leader_with_the_same_snapshot() {
+    let (mut cluster, leader, behind) = one_behind_with(Config { snapshot_chunk_bytes: 8, ..small() });
+    let other = cluster.followers().into_iter().find(|id| *id != behind).unwrap();
+    cluster.compact(other);
+    cluster.restart(behind);
+    cluster.run_until("a snapshot is under way", |cluster| {
+        cluster.status(leader).peers[&behind].state == PeerState::Snapshot
+    });
+    cluster.run_for(ms(20));
+    cluster.with(leader, |raft, now| raft.transfer(now, other)).unwrap();
+    cluster.network.keeps_sent = true;
+    cluster.run_until("it caught up", |cluster| cluster.applied(behind).len() == 30);
+    assert_eq!(cluster.leader(), Some(other));
+    let sent = cluster.network.sent.iter().filter(|(from, _, _)| *from == other);
+    let chunks = sent.filter(|(_, _, message)| matches!(message, Message::Snapshot { .. })).count();
+    let total = cluster.nodes[&other].disk.snapshot.as_ref().unwrap().data.len();
+    assert!(chunks < total / 8, "it went on where the first leader stopped: {chunks} of {}", total / 8);
+}
+
+#[test]
+fn a_snapshot_replaces_a_conflicting_tail_and_the_configuration() {
+    let mut cluster = Cluster::from_disks(small(), [(1, disk(&[1, 2, 3], &[1, 2, 2, 2, 2], 2))]);
+    let membership = Membership { voters: ids(&[1, 4, 5]), ..Membership::default() };
+    let data = Bytes::from(postcard::to_stdvec(&vec![(3u64, 3u64, b"three".to_vec())]).unwrap());
+    let chunk = SnapshotChunk {
+        meta: SnapshotMeta { last: Position::new(3, 4), membership: membership.clone() },
+        digest: wordraft_shared::ids::Hash::of(&data),
+        total: data.len() as u64,
+        offset: 0,
+        data,
+    };
+    cluster.network.keeps_sent = true;
+    cluster.step(n(1), n(4), Message::Snapshot { term: Term::new(3), chunk: chunk.clone() }).unwrap();
+    let status = cluster.status(n(1));
+    assert_eq!((status.last, status.commit), (Position::new(3, 4), Index::new(4)));
+    assert_eq!(*status.membership, membership);
+    assert_eq!(cluster.applied(n(1)), ["three"]);
+    assert!(cluster.nodes[&n(1)].disk.entries.is_empty(), "nothing of the old tail is on disk");
+    // The same once more is acknowledged and not installed again.
+    cluster.step(n(1), n(4), Message::Snapshot { term: Term::new(3), chunk }).unwrap();
+    assert_eq!(cluster.nodes[&n(1)].installs, 1);
+    let acknowledged = Message::AppendResponse {
+        term: Term::new(3),
+        outcome: AppendOutcome::Accepted { matched: Index::new(4) },
+    };
+    let answers: Vec<_> = cluster.network.sent.iter().map(|(_, _, message)| message).collect();
+    assert_eq!(answers, [&acknowledged, &acknowledged]);
+}
+
+#[test]
+fn a_log_that_holds_all_of_a_snapshot_stays() {
+    let mut cluster = Cluster::from_disks(small(), [(1, disk(&[1, 2, 3], &[1, 1, 1, 1], 1))]);
+    let chunk = SnapshotChunk {
+        meta: SnapshotMeta { last: Position::new(1, 3), membership: Membership::of_voters(ids(&[1, 2, 3])) },
+        digest: wordraft_shared::ids::Hash::of(b""),
+        total: 1_000,
+        offset: 0,
+        data: Bytes::new(),
+    };
+    cluster.step(n(1), n(2), Message::Snapshot { term: Term::new(2), chunk }).unwrap();
+    let status = cluster.status(n(1));
+    assert_eq!((status.last, status.commit), (Position::new(1, 4), Index::new(3)));
+    assert_eq!(cluster.nodes[&n(1)].installs, 0);
+}
+
+#[test]
+fn bytes_that_do_not_match_their_digest_are_not_installed() {
+    let mut cluster = Cluster::from_disks(small(), [(1, disk(&[1, 2, 3], &[1], 1))]);
+    let chunk = SnapshotChunk {
+        meta: SnapshotMeta { last: Position::new(1, 30), membership: Membership::of_voters(ids(&[1, 2])) },
+        digest: wordraft_shared::ids::Hash::of(b"right"),
+        total: 5,
+        offset: 0,
+        data: Bytes::from_static(b"wrong"),
+    };
+    cluster.step(n(1), n(2), Message::Snapshot { term: Term::new(2), chunk }).unwrap();
+    assert_eq!(cluster.nodes[&n(1)].installs, 0);
+    assert_eq!(cluster.status(n(1)).commit, Index::ZERO);
+}
+
+#[test]
+fn a_snapshot_carries_the_configuration_of_its_moment() {
+    let config = Config { kept_tail_entries: 0, ..small() };
+    let mut cluster = Cluster::with_config(3, config);
+    cluster.add(n(4), Stored::default());
+    let leader = cluster.elect_among(&[1, 2, 3]);
+    for number in 0..12 {
+        cluster.propose(leader, &format!("command number {number}")).unwrap();
+    }
+    cluster.settle();
+    cluster.with(leader, |raft, now| raft.change_membership(now, change(&[1, 2, 3], &[4]))).unwrap();
+    cluster.compact(leader);
+    let in_snapshot = cluster.nodes[&leader].disk.snapshot.as_ref().unwrap().meta.membership.clone();
+    assert!(in_snapshot.learners.is_empty(), "the change came after it");
+    cluster
+        .run_until("the learner got it all", |cluster| cluster.status(n(4)).membership.learners == ids(&[4]));
+    assert_eq!((cluster.applied(n(4)).len(), cluster.nodes[&n(4)].installs), (12, 1));
+}
+
+#[test]
+fn snapshots_of_the_future_and_of_the_past_are_refused() {
+    let (mut cluster, leader, _) = one_behind();
+    let last = cluster.status(leader).snapshot;
+    let stale = cluster.with(leader, |raft, now| raft.compact(now, last, Bytes::new()));
+    assert_eq!(stale, Err(CompactError::Stale { last }));
+    let applied = Index::new(1_000);
+    let early = cluster.with(leader, |raft, now| raft.compact(now, applied, Bytes::new()));
+    assert_eq!(early, Err(CompactError::NotDelivered { applied, delivered: last }));
+}
+
+#[test]
+fn a_damaged_disk_does_not_start() {
+    let start = |stored| {
+        let rng = wordraft_shared::rng::Rng::from_u64(1);
+        Raft::new(n(1), Config::default(), stored, rng, wordraft_shared::time::Time::ZERO).map(|_| ())
+    };
+    let whole = disk(&[1], &[1, 2, 2, 3], 3);
+    assert_eq!(start(whole.clone()), Ok(()));
+    let mut gap = whole.clone();
+    gap.entries.remove(1);
+    assert!(matches!(start(gap), Err(NewError::Stored(_))));
+    let mut headless = whole.clone();
+    headless.entries.remove(0);
+    assert!(matches!(start(headless), Err(NewError::Stored(_))));
+    let mut forgetful = whole;
+    forgetful.hard_state.term = Term::new(2);
+    assert!(matches!(start(forgetful), Err(NewError::Stored(_))));
+}

@@ -1,0 +1,62 @@
+use crate::kit::*;
+use wordraft_shared::raft::*;
+
+#[test]
+fn leadership_moves_to_the_target_without_waiting_for_a_timeout() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let target = cluster.followers()[1];
+    let began = cluster.now;
+    cluster.with(leader, |raft, now| raft.transfer(now, target)).unwrap();
+    assert_eq!(cluster.propose(leader, "now?"), Err(ProposeError::Transferring));
+    cluster.run_until("the target leads", |cluster| cluster.status(target).ready);
+    assert!(cluster.now - began < ms(20));
+    assert_eq!(cluster.status(leader).leader, Some(target));
+}
+
+#[test]
+fn a_target_that_lags_catches_up_first() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let target = cluster.followers()[0];
+    cluster.network.cut(leader, target);
+    for number in 0..50 {
+        cluster.propose(leader, &number.to_string()).unwrap();
+    }
+    cluster.settle();
+    cluster.network.heal();
+    cluster.with(leader, |raft, now| raft.transfer(now, target)).unwrap();
+    cluster.run_until("the target leads", |cluster| cluster.status(target).ready);
+    assert_eq!(cluster.applied(target).len(), 50);
+}
+
+#[test]
+fn a_dead_target_stops_proposals_for_one_election_timeout_at_most() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let target = cluster.followers()[0];
+    cluster.crash(target);
+    cluster.with(leader, |raft, now| raft.transfer(now, target)).unwrap();
+    let again = cluster.with(leader, |raft, now| raft.transfer(now, target));
+    assert_eq!(again, Err(TransferError::Transferring));
+    cluster.run_for(cluster.config.election_timeout);
+    assert_eq!(cluster.leader(), Some(leader));
+    cluster.commit("on we go");
+
+    cluster.with(leader, |raft, now| raft.transfer(now, target)).unwrap();
+    cluster.with(leader, |raft, now| raft.peer_lost(now, target));
+    cluster.propose(leader, "at once, if its connection closed").unwrap();
+}
+
+#[test]
+fn only_voters_can_be_handed_leadership() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let follower = cluster.followers()[0];
+    let to_self = cluster.with(leader, |raft, now| raft.transfer(now, leader));
+    assert_eq!(to_self, Err(TransferError::ToSelf(leader)));
+    let to_stranger = cluster.with(leader, |raft, now| raft.transfer(now, n(99)));
+    assert_eq!(to_stranger, Err(TransferError::NotVoter(n(99))));
+    let from_follower = cluster.with(follower, |raft, now| raft.transfer(now, leader));
+    assert_eq!(from_follower, Err(TransferError::NotLeader { leader: Some(leader) }));
+}

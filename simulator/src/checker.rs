@@ -1,0 +1,122 @@
+//! What must never happen, looked at after every input.
+//!
+//! Election safety, log matching, leader completeness and state machine safety are Figure 3.2 of Ongaro's dissertation. The
+//! log of the cluster is what has been seen committed anywhere: whoever disagrees with it has broken one of them.
+
+use crate::disk::Disk;
+use shared::ids::{Hash, NodeId};
+use shared::node::Inspection;
+use shared::raft::{Entry, Index, Payload, Role, Term};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    #[error("election safety: {first:?} and {second:?} both lead term {term:?}")]
+    TwoLeaders { term: Term, first: NodeId, second: NodeId },
+    #[error(
+        "state machine safety: {node:?} has another entry committed at {index:?} than a member before it"
+    )]
+    OtherEntry { node: NodeId, index: Index },
+    #[error("leader completeness: {node:?} leads term {term:?} without the entry committed at {index:?}")]
+    IncompleteLeader { node: NodeId, term: Term, index: Index },
+    #[error("{node:?} took back its commit index, from {before:?} to {after:?}")]
+    CommitWentBack { node: NodeId, before: Index, after: Index },
+    #[error("members disagree about the state after {index:?}")]
+    OtherState { index: Index },
+    #[error("{node:?} gave up: {message}")]
+    Fatal { node: NodeId, message: String },
+    #[error("{node:?} does not start from what its disk holds: {message}")]
+    NoStart { node: NodeId, message: String },
+    #[error("{0}")]
+    Workload(String),
+    #[error("the cluster did not recover: {0}")]
+    NoRecovery(String),
+}
+
+#[derive(Default)]
+pub struct Checker {
+    leaders: BTreeMap<Term, NodeId>,
+    /// The log of the cluster, by the hash of each entry.
+    committed: BTreeMap<Index, (Term, Hash)>,
+    /// What each running process had committed when it was last looked at.
+    commits: BTreeMap<NodeId, Index>,
+    digests: BTreeMap<Index, u64>,
+}
+
+impl Checker {
+    /// The process is new: what it knows to be committed starts anew.
+    pub fn started(&mut self, node: NodeId) {
+        self.commits.remove(&node);
+    }
+
+    pub fn committed(&self) -> usize {
+        self.committed.len()
+    }
+
+    pub fn check(&mut self, node: NodeId, seen: &Inspection, disk: &Disk) -> Result<(), Violation> {
+        self.check_commit(node, seen, disk)?;
+        self.check_leader(node, seen, disk)?;
+        self.check_state(seen)
+    }
+
+    fn check_commit(&mut self, node: NodeId, seen: &Inspection, disk: &Disk) -> Result<(), Violation> {
+        let after = seen.raft.commit;
+        let before = self.commits.insert(node, after).unwrap_or_default();
+        if after < before {
+            return Err(Violation::CommitWentBack { node, before, after });
+        }
+        for entry in disk.entries(before.next(), after) {
+            let known =
+                *self.committed.entry(entry.index).or_insert_with(|| (entry.term, fingerprint(entry)));
+            if known != (entry.term, fingerprint(entry)) {
+                return Err(Violation::OtherEntry { node, index: entry.index });
+            }
+        }
+        Ok(())
+    }
+
+    /// A new leader's log is compared once, when it is first seen to lead.
+    fn check_leader(&mut self, node: NodeId, seen: &Inspection, disk: &Disk) -> Result<(), Violation> {
+        let term = seen.raft.term;
+        if seen.raft.role != Role::Leader {
+            return Ok(());
+        }
+        let leader = *self.leaders.entry(term).or_insert(node);
+        if leader != node {
+            return Err(Violation::TwoLeaders { term, first: leader, second: node });
+        }
+        if seen.raft.ready {
+            return Ok(());
+        }
+        let earlier = self.committed.iter().filter(|(_, (committed_in, _))| *committed_in < term);
+        if let Some((&index, _)) = earlier.clone().next_back()
+            && index > seen.raft.last.index
+        {
+            return Err(Violation::IncompleteLeader { node, term, index });
+        }
+        let own: BTreeMap<Index, &Entry> =
+            disk.entries(seen.raft.first, seen.raft.last.index).map(|entry| (entry.index, entry)).collect();
+        for (&index, known) in earlier {
+            if own.get(&index).is_some_and(|entry| (entry.term, fingerprint(entry)) != *known) {
+                return Err(Violation::IncompleteLeader { node, term, index });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_state(&mut self, seen: &Inspection) -> Result<(), Violation> {
+        let known = *self.digests.entry(seen.applied).or_insert(seen.digest);
+        if known != seen.digest {
+            return Err(Violation::OtherState { index: seen.applied });
+        }
+        Ok(())
+    }
+}
+
+fn fingerprint(entry: &Entry) -> Hash {
+    match &entry.payload {
+        Payload::Noop => Hash::of(b"noop"),
+        Payload::Command(command) => Hash::of(command),
+        Payload::Membership(membership) => Hash::of(format!("{membership:?}").as_bytes()),
+    }
+}

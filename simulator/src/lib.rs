@@ -1,0 +1,23 @@
+//! Deterministic simulation of whole clusters.
+//!
+//! The third driver beside the native one and the browser's: the same `Node`, on virtual time, over a network and disks
+//! that lose, delay, double and reorder, with members that crash, freeze, vanish and join. A seed decides everything, so
+//! a run can be repeated.
+//!
+//! A run has two parts. First a workload (texts come in, counts are asked for, documents go) under faults, with the
+//! invariants of [`checker`] looked at after every input. Then all faults end, and the cluster has to converge, to answer, and to
+//! have kept everything it acknowledged.
+
+mod checker;
+mod clock;
+mod disk;
+mod faults;
+mod member;
+mod network;
+mod sabotage;
+mod transcript;
+mod workload;
+mod world;
+
+pub use sabotage::Sabotage;
+pub use world::{Options, Verdict, run};

@@ -1,0 +1,67 @@
+//! One simulated member: a disk that stays, and a process that comes and goes.
+
+use crate::disk::Disk;
+use shared::ids::{ClusterId, NodeId};
+use shared::node::{Node, NodeConfig, NodeError, Outgoing, PersistSequence};
+use shared::rng::Rng;
+use shared::time::Time;
+use shared::wire::session::{Claim, Kind, Profile};
+use std::collections::BTreeMap;
+
+pub struct Member {
+    pub id: NodeId,
+    pub profile: Profile,
+    pub disk: Disk,
+    pub process: Option<Process>,
+    /// Processes so far: what is meant for an earlier one reaches nobody.
+    pub boot: u64,
+}
+
+pub struct Process {
+    pub node: Node,
+    /// A frozen tab, a stopped process: it does nothing until then.
+    pub frozen_until: Time,
+    /// Messages that wait for their persist.
+    pub held: BTreeMap<PersistSequence, Vec<Outgoing>>,
+    /// A disk carries writes out one after the other.
+    pub disk_free_at: Time,
+    pub deadline: u64,
+}
+
+impl Member {
+    pub fn new(id: NodeId, kind: Kind, domain: u64) -> Member {
+        let profile = Profile { name: String::new(), kind, http: None, threads: 2, hidden: false, domain };
+        Member { id, profile, disk: Disk::default(), process: None, boot: 0 }
+    }
+
+    /// Starts a process on what the disk holds.
+    pub fn start(&mut self, config: &NodeConfig, rng: &mut Rng, now: Time) -> Result<(), NodeError> {
+        self.boot += 1;
+        let node =
+            Node::new(self.id, self.profile.clone(), config.clone(), self.disk.stored(), rng.bytes(), now)?;
+        self.process = Some(Process {
+            node,
+            frozen_until: Time::ZERO,
+            held: BTreeMap::new(),
+            disk_free_at: now,
+            deadline: 0,
+        });
+        Ok(())
+    }
+
+    pub fn claim(&self, rng: &mut Rng) -> Claim {
+        match self.disk.cluster() {
+            Some(cluster) => Claim::Member(cluster),
+            None => Claim::Fresh { proposed: ClusterId::random(rng) },
+        }
+    }
+
+    pub fn crash(&mut self, rng: &mut Rng) {
+        self.process = None;
+        self.disk.crash(rng);
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+}

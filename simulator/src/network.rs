@@ -1,0 +1,99 @@
+//! Who is connected, who hears whom, and how long it takes: the relay as its members see it on a bad day.
+
+use shared::ids::{ClusterId, NodeId};
+use shared::rng::Rng;
+use shared::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Odds are in thousandths.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    pub loss: u64,
+    pub duplication: u64,
+    pub latency: Duration,
+    /// Now and then a frame takes this much longer, and others overtake it.
+    pub straggle: Duration,
+}
+
+impl Weather {
+    pub const CALM: Weather =
+        Weather { loss: 0, duplication: 0, latency: Duration::from_micros(500), straggle: Duration::ZERO };
+}
+
+pub struct Network {
+    pub weather: Weather,
+    /// From the first to the second nothing comes through.
+    cut: BTreeSet<(NodeId, NodeId)>,
+    /// Connections to the relay, each with its number.
+    connections: BTreeMap<NodeId, u64>,
+    next_connection: u64,
+    pub room: Room,
+}
+
+/// What the relay remembers of the room.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Room {
+    Empty,
+    /// Until the founder says that its disk holds the cluster.
+    Founding(NodeId, ClusterId),
+    Founded(ClusterId),
+}
+
+impl Network {
+    pub fn new() -> Network {
+        Network {
+            weather: Weather::CALM,
+            cut: BTreeSet::new(),
+            connections: BTreeMap::new(),
+            next_connection: 0,
+            room: Room::Empty,
+        }
+    }
+
+    pub fn connect(&mut self, node: NodeId) -> u64 {
+        self.next_connection += 1;
+        self.connections.insert(node, self.next_connection);
+        self.next_connection
+    }
+
+    pub fn disconnect(&mut self, node: NodeId) {
+        self.connections.remove(&node);
+        if matches!(self.room, Room::Founding(founder, _) if founder == node) {
+            self.room = Room::Empty;
+        }
+    }
+
+    pub fn connection_of(&self, node: NodeId) -> Option<u64> {
+        self.connections.get(&node).copied()
+    }
+
+    pub fn connected(&self) -> Vec<NodeId> {
+        self.connections.keys().copied().collect()
+    }
+
+    /// One-way: `from` is no longer heard by `to`.
+    pub fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.cut.insert((from, to));
+    }
+
+    pub fn heal(&mut self) {
+        self.cut.clear();
+        self.weather = Weather::CALM;
+    }
+
+    /// How long each copy of a frame takes; no copy for a frame that is lost.
+    pub fn deliveries(&self, from: NodeId, to: NodeId, rng: &mut Rng) -> Vec<Duration> {
+        let passes = self.connections.contains_key(&to) && !self.cut.contains(&(from, to));
+        if !passes || rng.below(1000) < self.weather.loss {
+            return Vec::new();
+        }
+        let copies = if rng.below(1000) < self.weather.duplication { 2 } else { 1 };
+        (0..copies).map(|_| self.delay(rng)).collect()
+    }
+
+    fn delay(&self, rng: &mut Rng) -> Duration {
+        let latency = self.weather.latency;
+        let straggle = if rng.below(8) == 0 { self.weather.straggle } else { Duration::ZERO };
+        latency / 2 + rng.between(Duration::ZERO, latency) + rng.between(Duration::ZERO, straggle)
+    }
+}

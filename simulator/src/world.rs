@@ -1,0 +1,266 @@
+//! A run: one cluster, one seed.
+
+use crate::checker::{Checker, Violation};
+use crate::clock::Agenda;
+use crate::faults::Fault;
+use crate::member::Member;
+use crate::network::{Network, Room};
+use crate::sabotage::Sabotage;
+use crate::transcript::Transcript;
+use crate::workload::Workload;
+use shared::ids::NodeId;
+use shared::node::{BlockOp, ComputeTask, Input, NodeConfig, Outgoing, PersistSequence, Ready};
+use shared::rng::Rng;
+use shared::time::{Duration, Time};
+use shared::wire::session::{Claim, Frame, Kind, Peer, Presence, Welcome};
+use std::collections::BTreeMap;
+use std::fmt;
+
+mod carrying;
+mod ending;
+mod happening;
+
+/// How long faults last.
+const TROUBLE: Duration = Duration::from_secs(20);
+/// How long the cluster has to recover afterwards.
+const RECOVERY: Duration = Duration::from_secs(120);
+/// Tasks of a few chunks, so that a document is a handful of tasks.
+const TASK_BYTES: u64 = 900;
+/// From a connection that opens or closes to the notice of it.
+const PRESENCE_DELAY: Duration = Duration::from_millis(1);
+/// A run that plans more than this is stuck in a loop.
+const STEPS_MAX: u64 = 3_000_000;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub seed: u64,
+    pub sabotage: Option<Sabotage>,
+    pub transcript: bool,
+}
+
+/// What a run, or a sum of runs, came to.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    pub violation: Option<Violation>,
+    pub steps: u64,
+    pub faults: u64,
+    pub committed: u64,
+    pub acknowledged: u64,
+    pub failed: u64,
+    pub jobs_done: u64,
+    pub transcript: String,
+}
+
+impl Verdict {
+    pub fn add(&mut self, other: &Verdict) {
+        self.steps += other.steps;
+        self.faults += other.faults;
+        self.committed += other.committed;
+        self.acknowledged += other.acknowledged;
+        self.failed += other.failed;
+        self.jobs_done += other.jobs_done;
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(violation) = &self.violation {
+            write!(f, "VIOLATION {violation}; ")?;
+        }
+        write!(
+            f,
+            "{} inputs, {} faults, {} entries committed, {} requests acknowledged and {} refused, {} jobs counted right",
+            self.steps, self.faults, self.committed, self.acknowledged, self.failed, self.jobs_done
+        )
+    }
+}
+
+/// Runs one seed to its end, or to its first violation.
+pub fn run(options: Options) -> Verdict {
+    let mut world = World::new(options);
+    let violation = world.live().err();
+    if violation.is_some() {
+        world.lay_bare();
+    }
+    Verdict {
+        violation,
+        steps: world.steps,
+        faults: world.faults,
+        committed: world.checker.committed() as u64,
+        acknowledged: world.workload.acknowledged,
+        failed: world.workload.failed,
+        jobs_done: world.workload.jobs_done(),
+        transcript: world.transcript.take(),
+    }
+}
+
+pub(crate) struct World {
+    now: Time,
+    rng: Rng,
+    config: NodeConfig,
+    agenda: Agenda<Due>,
+    members: BTreeMap<NodeId, Member>,
+    network: Network,
+    checker: Checker,
+    workload: Workload,
+    transcript: Transcript,
+    ready: Ready,
+    steps: u64,
+    faults: u64,
+    troubled: bool,
+    newcomers: u8,
+}
+
+/// What is going to happen. `boot` says which process of a member is meant.
+enum Due {
+    Frame { to: NodeId, connection: u64, from: NodeId, frame: Frame },
+    Presence { to: NodeId, connection: u64, presence: Presence },
+    Input { node: NodeId, boot: u64, input: Input },
+    Deadline { node: NodeId, boot: u64, number: u64 },
+    Synced { node: NodeId, boot: u64, sequence: PersistSequence },
+    BlockDone { node: NodeId, boot: u64, operation: BlockOp },
+    TaskDone { node: NodeId, boot: u64, task: ComputeTask },
+    Start { node: NodeId },
+    Connect { node: NodeId, boot: u64 },
+    Fault,
+    Client,
+    TroubleOver,
+}
+
+impl World {
+    fn new(options: Options) -> World {
+        let mut config = NodeConfig { task_bytes: TASK_BYTES, ..NodeConfig::default() };
+        let mut rng = Rng::from_u64(options.seed);
+        config.raft.compact_after_entries = 8 + rng.below(60);
+        config.raft.kept_tail_entries = rng.below(10);
+        if let Some(sabotage) = options.sabotage {
+            sabotage.apply(&mut config);
+        }
+        World {
+            now: Time::from_millis(1_000),
+            rng,
+            config,
+            agenda: Agenda::new(),
+            members: BTreeMap::new(),
+            network: Network::new(),
+            checker: Checker::default(),
+            workload: Workload::default(),
+            transcript: Transcript::new(options.transcript),
+            ready: Ready::default(),
+            steps: 0,
+            faults: 0,
+            troubled: true,
+            newcomers: 0,
+        }
+    }
+
+    fn live(&mut self) -> Result<(), Violation> {
+        let servers = 1 + self.rng.below(4);
+        let tabs = if servers < 2 { 2 + self.rng.below(2) } else { self.rng.below(3) };
+        for _ in 0..servers {
+            self.newcomer(Kind::Server);
+        }
+        for _ in 0..tabs {
+            self.newcomer(Kind::Tab);
+        }
+        self.agenda.plan(self.now + Duration::from_secs(4), Due::Fault);
+        self.agenda.plan(self.now + Duration::from_millis(500), Due::Client);
+        self.agenda.plan(self.now + TROUBLE, Due::TroubleOver);
+        let end = self.now + TROUBLE + RECOVERY;
+        let mut looked_at = self.now;
+        while let Some((at, due)) = self.agenda.next() {
+            self.now = at;
+            self.happen(due)?;
+            self.steps += 1;
+            if !self.troubled && self.now.since(looked_at) > Duration::from_millis(500) {
+                looked_at = self.now;
+                match self.what_is_missing()? {
+                    None => return Ok(()),
+                    Some(missing) if self.now > end || self.steps > STEPS_MAX => {
+                        return Err(Violation::NoRecovery(missing));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        Err(Violation::NoRecovery("nothing is going to happen any more".to_owned()))
+    }
+
+    fn newcomer(&mut self, kind: Kind) {
+        let id = NodeId::random(&mut self.rng);
+        let domain = self.rng.next_u64();
+        self.members.insert(id, Member::new(id, kind, domain));
+        let soon = self.now + self.rng.between(Duration::ZERO, Duration::from_millis(300));
+        self.agenda.plan(soon, Due::Start { node: id });
+    }
+
+    fn note(&mut self, node: NodeId, text: impl FnOnce() -> String) {
+        let name = self.transcript.name(node);
+        self.transcript.line(self.now, || format!("{name} {}", text()));
+    }
+
+    fn boot_of(&self, node: NodeId) -> u64 {
+        self.members.get(&node).map_or(0, |member| member.boot)
+    }
+
+    /// Tells everybody else who is connected. A connection keeps its order, so presence is never overtaken by presence.
+    fn tell(&mut self, about: NodeId, presence: &Presence) {
+        for to in self.network.connected() {
+            let Some(connection) = self.network.connection_of(to).filter(|_| to != about) else { continue };
+            self.agenda.plan(
+                self.now + PRESENCE_DELAY,
+                Due::Presence { to, connection, presence: presence.clone() },
+            );
+        }
+    }
+
+    fn send(&mut self, from: NodeId, outgoing: Vec<Outgoing>) {
+        for Outgoing { to, class: _, frame } in outgoing {
+            let Some(connection) = self.network.connection_of(to) else { continue };
+            if self.network.connection_of(from).is_none() {
+                continue;
+            }
+            for delay in self.network.deliveries(from, to, &mut self.rng) {
+                let due = Due::Frame { to, connection, from, frame: frame.clone() };
+                self.agenda.plan(self.now + delay, due);
+            }
+        }
+    }
+
+    /// The relay's side of a handshake.
+    fn admit(&mut self, node: NodeId, claim: Claim) -> Option<Welcome> {
+        let (cluster, founder) = match (self.network.room, claim) {
+            (Room::Empty, Claim::Fresh { proposed }) => {
+                self.network.room = Room::Founding(node, proposed);
+                (proposed, true)
+            }
+            (Room::Empty, Claim::Member(cluster)) => {
+                self.network.room = Room::Founded(cluster);
+                (cluster, false)
+            }
+            (Room::Founding(..), _) => return None,
+            (Room::Founded(cluster), Claim::Member(own)) if own != cluster => return None,
+            (Room::Founded(cluster), _) => (cluster, false),
+        };
+        let present = (self.network.connected().into_iter())
+            .filter(|other| *other != node)
+            .filter_map(|other| self.members.get(&other))
+            .map(|member| Peer { node: member.id, profile: member.profile.clone() })
+            .collect();
+        Some(Welcome { node, cluster, founder, present })
+    }
+
+    /// Where every member stands at the end, for whoever looks into a violation.
+    fn lay_bare(&mut self) {
+        for member in self.members.values() {
+            let name = self.transcript.name(member.id);
+            let node = member.process.as_ref().map(|process| &process.node);
+            self.transcript.line(self.now, || format!("{name} is {} {node:#?}", member.id));
+        }
+    }
+
+    fn draw_fault(&mut self) -> Option<Fault> {
+        let nodes: Vec<NodeId> = self.members.keys().copied().collect();
+        (!nodes.is_empty()).then(|| Fault::draw(&nodes, &mut self.rng))
+    }
+}

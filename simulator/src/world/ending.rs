@@ -1,0 +1,63 @@
+//! The second part of a run: no more faults, and everything that was acknowledged has to be there.
+
+use super::{Due, World};
+use crate::checker::Violation;
+use shared::ids::NodeId;
+use shared::node::{BlockName, Input};
+use shared::time::Duration;
+
+impl World {
+    pub(super) fn end_trouble(&mut self) -> Result<(), Violation> {
+        self.troubled = false;
+        self.network.heal();
+        self.transcript.line(self.now, || "-- no more faults".to_owned());
+        let nodes: Vec<NodeId> = self.members.keys().copied().collect();
+        for node in nodes {
+            let boot = self.boot_of(node);
+            let Some(member) = self.members.get_mut(&node) else { continue };
+            match &mut member.process {
+                None => self.agenda.plan(self.now, Due::Start { node }),
+                Some(process) => {
+                    process.frozen_until = self.now;
+                    self.agenda.plan(self.now, Due::Connect { node, boot });
+                    self.agenda.plan(
+                        self.now + Duration::from_millis(1),
+                        Due::Input { node, boot, input: Input::Deadline },
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the cluster still owes; nothing when it has recovered.
+    pub(super) fn what_is_missing(&mut self) -> Result<Option<String>, Violation> {
+        let seen: Vec<_> = (self.members.values())
+            .filter_map(|member| Some((member.id, member.process.as_ref()?.node.inspect())))
+            .collect();
+        if seen.len() < self.members.len() {
+            return Ok(Some("a member".to_owned()));
+        }
+        let Some((leader, top)) = seen.iter().find(|(_, node)| node.raft.is_leader() && node.raft.ready)
+        else {
+            return Ok(Some("a leader".to_owned()));
+        };
+        if let Some((behind, _)) = seen.iter().find(|(_, node)| node.applied != top.applied) {
+            return Ok(Some(format!("{behind} at the leader's index")));
+        }
+        let leader = *leader;
+        let Some(process) = self.members.get(&leader).and_then(|member| member.process.as_ref()) else {
+            return Ok(Some("a leader".to_owned()));
+        };
+        if let Some(missing) = self.workload.missing(process.node.state())? {
+            return Ok(Some(missing));
+        }
+        let lost = |hash: &shared::ids::Hash| {
+            !self.members.values().any(|member| member.disk.block(BlockName::Content(*hash)).is_some())
+        };
+        if let Some(hash) = self.workload.blocks().find(lost) {
+            return Ok(Some(format!("block {hash} of an acknowledged document")));
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,5 @@
+//! A worker that counts.
+
+fn main() {
+    web_peer::counter::run();
+}

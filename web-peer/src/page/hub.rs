@@ -1,0 +1,239 @@
+//! What people do on the page, carried to the node.
+
+use super::model::{Action, Model, Problem};
+use super::place::{self, Place};
+use crate::bridge::{Client, ClientError, Notice, Start, UploadOptions};
+use shared::ids::{DocumentId, JobId, NodeId};
+use shared::node::api::{Reply, Request, RequestError};
+use shared::state_machine::{JobOptions, JobResult, Retention};
+use shared::words::{CSV_HEADER, Mode, TableReader, put_csv_line};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url, window};
+use yew::UseReducerDispatcher;
+use yew::platform::spawn_local;
+
+/// Words in a result's list on the page.
+const TOP: u32 = 50;
+
+/// Clones are the same hub.
+#[derive(Clone)]
+pub struct Hub(Rc<Inner>);
+
+struct Inner {
+    client: RefCell<Option<Client>>,
+    dispatch: UseReducerDispatcher<Model>,
+    next_key: Cell<u32>,
+    visibility: RefCell<Option<Closure<dyn FnMut()>>>,
+}
+
+impl PartialEq for Hub {
+    fn eq(&self, other: &Hub) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Hub {
+    pub fn new(dispatch: UseReducerDispatcher<Model>) -> Hub {
+        Hub(Rc::new(Inner {
+            client: RefCell::default(),
+            dispatch,
+            next_key: Cell::new(0),
+            visibility: RefCell::default(),
+        }))
+    }
+
+    /// Starts this tab's node.
+    pub fn start(&self) {
+        place::set_theme(&place::remembered_theme());
+        match self.connect() {
+            Ok(client) => {
+                *self.0.client.borrow_mut() = Some(client);
+                self.watch_visibility();
+            }
+            Err(message) => self.0.dispatch.dispatch(Notice::Failed(message).into()),
+        }
+    }
+
+    fn connect(&self) -> Result<Client, String> {
+        let place = Place::here()?;
+        let start = Start {
+            url: place.socket_url(),
+            room: place.room.clone(),
+            token: place.token(),
+            name: None,
+            hidden: place::is_hidden(),
+            slot_before_reload: place::remembered_slot(),
+        };
+        let dispatch = self.0.dispatch.clone();
+        let on_notice = move |notice: Notice| {
+            if let Notice::Identity(me) = &notice {
+                place::remember_slot(me.slot);
+            }
+            dispatch.dispatch(notice.into());
+        };
+        Client::start(start, on_notice).map_err(|error: ClientError| error.to_string())
+    }
+
+    fn watch_visibility(&self) {
+        let hub = self.clone();
+        let on_change = Closure::new(move || {
+            if let Some(client) = hub.client() {
+                client.set_hidden(place::is_hidden());
+            }
+        });
+        if let Some(document) = window().and_then(|window| window.document()) {
+            document.set_onvisibilitychange(Some(on_change.as_ref().unchecked_ref()));
+        }
+        *self.0.visibility.borrow_mut() = Some(on_change);
+    }
+
+    fn client(&self) -> Option<Client> {
+        self.0.client.borrow().clone()
+    }
+
+    /// Stops this tab's node for good; the page says so and offers to start it again.
+    pub fn stop(&self) {
+        if let Some(client) = self.client() {
+            client.stop();
+        }
+    }
+
+    pub fn restart(&self) {
+        if let Some(window) = window() {
+            // A page that cannot be reloaded is being torn down.
+            let _gone = window.location().reload();
+        }
+    }
+
+    /// Reads the cluster's documents and jobs.
+    pub fn load(&self) {
+        let hub = self.clone();
+        spawn_local(async move {
+            let documents = hub.ask(Request::ListDocuments).await;
+            let jobs = hub.ask(Request::ListJobs).await;
+            if let (Some(Ok(Reply::Documents(documents))), Some(Ok(Reply::Jobs(jobs)))) = (documents, jobs) {
+                hub.0.dispatch.dispatch(Action::Loaded { documents, jobs });
+            }
+        });
+    }
+
+    /// Stores a text and counts it.
+    pub fn count(&self, name: String, blob: Blob, mode: Mode) {
+        let Some(client) = self.client() else { return };
+        let key = self.next_key();
+        let dispatch = self.0.dispatch.clone();
+        dispatch.dispatch(Action::UploadStarted { key, name: name.clone(), bytes: blob.size() as u64 });
+        let options = UploadOptions {
+            name,
+            retention: Retention::Keep,
+            count: Some(JobOptions { mode, top: TOP, verify: 1 }),
+        };
+        let hub = self.clone();
+        spawn_local(async move {
+            let progress = dispatch.clone();
+            let on_progress = move |to| progress.dispatch(Action::UploadProgress { key, progress: to });
+            let uploaded = client.upload(&blob, options, on_progress).await;
+            dispatch.dispatch(Action::UploadEnded { key });
+            match uploaded {
+                Ok(uploaded) => uploaded.job.into_iter().for_each(|job| hub.select(job)),
+                Err(error) => hub.complain(&error),
+            }
+        });
+    }
+
+    pub fn count_again(&self, document: DocumentId, mode: Mode) {
+        let options = JobOptions { mode, top: TOP, verify: 1 };
+        self.send(Request::SubmitJob { documents: vec![document], options });
+    }
+
+    pub fn cancel(&self, job: JobId) {
+        self.send(Request::CancelJob { job });
+    }
+
+    pub fn delete(&self, document: DocumentId) {
+        self.send(Request::DeleteDocument { document });
+    }
+
+    pub fn transfer(&self, to: NodeId) {
+        self.send(Request::Transfer { to: Some(to) });
+    }
+
+    pub fn select(&self, job: JobId) {
+        self.0.dispatch.dispatch(Action::Select(job));
+    }
+
+    pub fn dismiss(&self, problem: u32) {
+        self.0.dispatch.dispatch(Action::ProblemRead { key: problem });
+    }
+
+    /// Reads the complete table from the cluster and hands it to the person as a CSV file.
+    pub fn download_csv(&self, name: String, result: Rc<JobResult>) {
+        let hub = self.clone();
+        spawn_local(async move {
+            match hub.csv(&result).await {
+                Ok(csv) => offer(&format!("{name}.csv"), &csv),
+                Err(error) => hub.complain(&error),
+            }
+        });
+    }
+
+    async fn csv(&self, result: &JobResult) -> Result<Vec<u8>, RequestError> {
+        let mut reader = TableReader::new();
+        let mut csv = CSV_HEADER.to_vec();
+        for &block in &result.table {
+            let Some(Reply::Block(bytes)) = self.ask(Request::ReadBlock { block }).await.transpose()? else {
+                continue;
+            };
+            reader.push(&bytes);
+            while let Ok(Some(entry)) = reader.next_entry() {
+                put_csv_line(&mut csv, entry.word, entry.count);
+            }
+        }
+        Ok(csv)
+    }
+
+    fn send(&self, request: Request) {
+        let hub = self.clone();
+        spawn_local(async move {
+            if let Some(Err(error)) = hub.ask(request).await {
+                hub.complain(&error);
+            }
+        });
+    }
+
+    async fn ask(&self, request: Request) -> Option<Result<Reply, RequestError>> {
+        Some(self.client()?.request(request).await)
+    }
+
+    fn complain(&self, error: &RequestError) {
+        let message = describe(error);
+        self.0.dispatch.dispatch(Action::Problem(Problem { key: self.next_key(), message }));
+    }
+
+    fn next_key(&self) -> u32 {
+        self.0.next_key.replace(self.0.next_key.get() + 1)
+    }
+}
+
+fn describe(error: &RequestError) -> String {
+    if error.hint.is_empty() { error.message.clone() } else { format!("{}: {}", error.message, error.hint) }
+}
+
+/// Makes the browser save `bytes` under `name`.
+fn offer(name: &str, bytes: &[u8]) {
+    let options = BlobPropertyBag::new();
+    options.set_type("text/csv;charset=utf-8");
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    let saved = Blob::new_with_u8_array_sequence_and_options(&parts, &options).and_then(|blob| {
+        let url = Url::create_object_url_with_blob(&blob)?;
+        let document = window().and_then(|window| window.document()).ok_or(JsValue::NULL)?;
+        let link: HtmlAnchorElement = document.create_element("a")?.unchecked_into();
+        link.set_href(&url);
+        link.set_download(name);
+        link.click();
+        Url::revoke_object_url(&url)
+    });
+    debug_assert!(saved.is_ok(), "a blob of our own can be offered");
+}
