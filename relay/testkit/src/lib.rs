@@ -6,18 +6,22 @@
 
 pub mod browser;
 pub mod cli;
+pub mod cluster;
 pub mod http;
 pub mod node;
 pub mod process;
 pub mod relay;
+pub mod text;
 pub mod wait;
 
 pub use browser::{Browser, Tab};
 pub use cli::{Finished, wordraft};
+pub use cluster::Cluster;
 pub use http::{Answer, Http};
 pub use node::TestNode;
 pub use process::Process;
 pub use relay::TestRelay;
+pub use text::Text;
 pub use wait::until;
 
 use std::path::PathBuf;

@@ -1,6 +1,8 @@
 //! A server that joins a relay's room, as `wordraft node` starts it.
 
 use crate::cli::wordraft_binary;
+use crate::cluster::Cluster;
+use crate::http::Http;
 use crate::process::Process;
 use std::process::{Command, ExitStatus};
 use tempfile::TempDir;
@@ -40,6 +42,12 @@ impl TestNode {
         self.process.stop().await
     }
 
+    /// What it answers where it was started with `--http 127.0.0.1:0`.
+    pub async fn cluster(&mut self) -> Cluster {
+        let address = self.process.logged("an address", http_in).await;
+        Cluster::new(Http::new(&format!("http://{address}/api/v1/rooms/lobby")))
+    }
+
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
@@ -54,4 +62,10 @@ fn launch(data: &TempDir, link: &str, name: &str, arguments: &[String]) -> Proce
     command.args(["node", "--relay", link, "--name", name, "--data"]);
     command.arg(data.path()).args(arguments).env("NO_COLOR", "1");
     Process::start(name, command)
+}
+
+/// The address in `… answers HTTP http=127.0.0.1:4711`.
+fn http_in(line: &str) -> Option<String> {
+    let (_, address) = line.split_once("http=")?;
+    address.split_whitespace().next().map(str::to_owned)
 }

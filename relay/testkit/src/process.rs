@@ -45,7 +45,8 @@ impl Process {
         let name = self.name.clone();
         let wanted = format!("{what} in the log of {name}");
         let found = until(&wanted, PATIENCE, async || {
-            let ended = self.ended();
+            // The threads that read its output let go of the log when they have read all of it.
+            let ended = self.ended().filter(|_| Arc::strong_count(&self.log) == 1);
             match (self.log().iter().find_map(|line| find(line)), ended) {
                 (Some(found), _) => Ok(Ok(found)),
                 (None, Some(status)) => Ok(Err(status)),

@@ -1,6 +1,7 @@
 //! A relay with hosted nodes, as `wordraft relay` starts it.
 
 use crate::cli::wordraft_binary;
+use crate::cluster::Cluster;
 use crate::http::Http;
 use crate::process::{Process, port_in};
 use crate::wait::{PATIENCE, until};
@@ -67,6 +68,10 @@ impl TestRelay {
     /// The routes of the room: `count`, `documents`, `jobs`, `cluster`.
     pub fn room(&self) -> Http {
         Http::new(&format!("http://127.0.0.1:{}/api/v1/rooms/lobby", self.port))
+    }
+
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(self.room())
     }
 
     /// Without hosted nodes there is no quorum to wait for; being alive is then all there is.
