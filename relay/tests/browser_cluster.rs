@@ -176,6 +176,7 @@ async fn a_job_outlives_the_relay() {
     relay.restart().await;
     cluster.assert_exact(&job, &text).await;
     for tab in &tabs {
+        tab.tab.until("document.querySelector('#connection.good')", PATIENCE).await;
         cluster.see_member(&tab.name).await;
         tab.assert_shows(&job, &text).await;
     }

@@ -4,10 +4,11 @@ use super::model::{Action, Model, Problem};
 use super::place::{self, Place};
 use crate::bridge::{Client, ClientError, Notice, Start, UploadOptions};
 use shared::ids::{DocumentId, JobId, NodeId};
-use shared::node::api::{Reply, Request, RequestError};
+use shared::node::api::{ErrorCode, Reply, Request, RequestError};
 use shared::state_machine::{JobOptions, JobResult, Retention};
 use shared::words::{CSV_HEADER, Mode, TableReader, put_csv_line};
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url, window};
@@ -179,19 +180,25 @@ impl Hub {
         });
     }
 
+    /// By count, highest first, then by word. Tables are stored by word, so all lines are read before the first is known.
     async fn csv(&self, result: &JobResult) -> Result<Vec<u8>, RequestError> {
         let mut reader = TableReader::new();
-        let mut csv = CSV_HEADER.to_vec();
+        let (mut text, mut lines) = (Vec::new(), Vec::new());
         for &block in &result.table {
             let Some(Reply::Block(bytes)) = self.ask(Request::ReadBlock { block }).await.transpose()? else {
-                continue;
+                break;
             };
             reader.push(&bytes);
-            while let Ok(Some(entry)) = reader.next_entry() {
-                put_csv_line(&mut csv, entry.word, entry.count);
+            while let Some(entry) = reader.next_entry().map_err(broken_table)? {
+                let start = text.len();
+                put_csv_line(&mut text, entry.word, entry.count);
+                lines.push((entry.count, start..text.len()));
             }
         }
-        Ok(csv)
+        reader.finish().map_err(broken_table)?;
+        lines.sort_by_key(|(count, _)| Reverse(*count));
+        let sorted = lines.into_iter().flat_map(|(_, line)| &text[line]);
+        Ok(CSV_HEADER.iter().chain(sorted).copied().collect())
     }
 
     fn send(&self, request: Request) {
@@ -214,6 +221,14 @@ impl Hub {
 
     fn next_key(&self) -> u32 {
         self.0.next_key.replace(self.0.next_key.get() + 1)
+    }
+}
+
+fn broken_table(error: impl std::fmt::Display) -> RequestError {
+    RequestError {
+        code: ErrorCode::Internal,
+        message: format!("the table of this result cannot be read: {error}"),
+        hint: "count the text again".to_owned(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The pool of counting workers. They are started when there is work for them, and again when they crash.
+//! The pool of counting workers. The first is started with the node, others when there is work for them, and again when
+//! they crash.
 
 use super::blocks::{Blocks, Work};
 use super::clock::scope;
@@ -12,14 +13,15 @@ use shared::node::{BlockError, BlockName, ComputeError, ComputeTask, TaskOutput}
 use shared::wire::peer::Ticket;
 use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
-use web_sys::{MessageEvent, Worker};
+use web_sys::{Event, MessageEvent, Worker};
 
 /// Where trunk puts the script that loads a counting worker.
 const COUNTER_SCRIPT: &str = "/counter_loader.js";
 
 const COUNTERS_MAX: u16 = 16;
 
-/// A counter that fails so often before it is ready will not become ready.
+/// After so many counters that did not become ready, tasks fail until the next one comes: the relay may be back by then, from
+/// which the script is loaded.
 const STARTS_MAX: u32 = 3;
 
 /// News of a counter; what comes late from one that is gone is ignored.
@@ -71,11 +73,16 @@ pub fn pool_size() -> u16 {
 
 impl Pool {
     pub fn new(size: u16, signals: Signals) -> Pool {
-        Pool { size, signals, counters: Vec::new(), waiting: VecDeque::new(), starts: 0, failed_starts: 0 }
+        let waiting = VecDeque::new();
+        let mut pool = Pool { size, signals, counters: Vec::new(), waiting, starts: 0, failed_starts: 0 };
+        // While the relay is surely there, which has the script.
+        pool.start();
+        pool
     }
 
     pub fn add(&mut self, task: ComputeTask, blocks: &mut Blocks) {
         self.waiting.push_back(task);
+        self.failed_starts = 0;
         self.assign(blocks);
     }
 
@@ -191,7 +198,13 @@ impl Counter {
         };
         let on_error = {
             let tell = tell.clone();
-            Closure::new(move |event: JsValue| tell(CounterEvent::Broken(text_of(&event))))
+            Closure::new(move |event: JsValue| {
+                // Else the error goes on to this worker's own parent, as if the node had failed.
+                if let Some(event) = event.dyn_ref::<Event>() {
+                    event.prevent_default();
+                }
+                tell(CounterEvent::Broken(text_of(&event)));
+            })
         };
         let on_message = Closure::new(move |event: JsValue| {
             tell(CounterEvent::Message(event.unchecked_into::<MessageEvent>().data()));

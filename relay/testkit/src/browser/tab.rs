@@ -53,9 +53,9 @@ impl Tab {
         self.session.at(&self.window).await?.execute(script, arguments).await
     }
 
-    /// Waits until an expression is true in the page.
+    /// Waits until an expression is true in the page. Gives up with what the page says instead.
     pub async fn until(&self, expression: &str, patience: Duration) {
-        let script = format!("return Boolean({expression})");
+        let script = format!("return Boolean({expression}) || document.body.innerText");
         until(expression, patience, async || match self.try_run(&script, Vec::new()).await {
             Ok(Value::Bool(true)) => Ok(()),
             other => Err(format!("{other:?}")),
