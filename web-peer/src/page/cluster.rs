@@ -35,8 +35,6 @@ pub fn Cluster(props: &Props) -> Html {
                             <th scope="col" class="number">{ "Commit" }</th>
                             <th scope="col" class="number">{ "Applied" }</th>
                             <th scope="col" class="number">{ "Stored" }</th>
-                            <th scope="col" class="number">{ "Speed" }</th>
-                            <th scope="col">{ "State" }</th>
                         </tr>
                     </thead>
                     <tbody>{ for view.members.iter().map(|member| row(&hub, model, view, member)) }</tbody>
@@ -48,7 +46,6 @@ pub fn Cluster(props: &Props) -> Html {
 }
 
 fn row(hub: &Hub, model: &Model, view: &ClusterView, member: &MemberView) -> Html {
-    let speed = if member.speed == 0 { "–".to_owned() } else { format!("{}/s", bytes(member.speed)) };
     html! {
         <tr key={member.node.to_string()} data-node={member.node.to_string()} data-role={text::role(member.role)}
             class={classes!((!member.online).then_some("gone"), model.is_me(member.node).then_some("mine"))}>
@@ -57,16 +54,21 @@ fn row(hub: &Hub, model: &Model, view: &ClusterView, member: &MemberView) -> Htm
                 if model.is_me(member.node) {
                     <span class="pill">{ "you" }</span>
                 }
-                <span class="quiet">{ format!(" {}", text::kind(member.kind)) }</span>
+                <span class="quiet" title={format!("Digest of the state: {}", member.digest)}>
+                    { format!("{}, {}", text::kind(member.kind), state(view, member)) }
+                </span>
             </th>
             <td>{ role(hub, member) }</td>
             <td class="number">{ member.term }</td>
             <td class="number">{ count(member.last) }</td>
             <td class="number">{ count(member.commit) }</td>
             <td class="number">{ count(member.applied) }</td>
-            <td class="number" title={format!("{} chunks", member.chunks)}>{ bytes(member.bytes) }</td>
-            <td class="number">{ speed }</td>
-            <td title={format!("Digest of the state: {}", member.digest)}>{ state(view, member) }</td>
+            <td class="number" title={format!("{} chunks", member.chunks)}>
+                { bytes(member.bytes) }
+                if member.speed > 0 {
+                    <span class="quiet">{ format!("{}/s", bytes(member.speed)) }</span>
+                }
+            </td>
         </tr>
     }
 }

@@ -18,6 +18,7 @@ pub fn Header(props: &Props) -> Html {
     let stop = Callback::from(move |_: MouseEvent| hub.stop());
     let name = model.me.as_ref().map_or("…", |me| me.name.as_str());
     let state = match model.connection {
+        _ if model.end.is_some() => "bad",
         Some(Connection::Connected) => "good",
         Some(Connection::Refused { .. }) => "bad",
         _ => "waiting",
@@ -29,7 +30,7 @@ pub fn Header(props: &Props) -> Html {
                 <p class="me">
                     { "You are " }<strong id="my-name">{ name.to_owned() }</strong>
                     <span id="connection" class={classes!("pill", state)}>
-                        { text::connection(model.connection.as_ref()) }
+                        { text::connection(model) }
                     </span>
                 </p>
                 <Theme />
@@ -39,7 +40,9 @@ pub fn Header(props: &Props) -> Html {
                     </button>
                 }
             </div>
-            <Sentence model={props.model.clone()} />
+            if model.end.is_none() {
+                <Sentence model={props.model.clone()} />
+            }
         </header>
     }
 }

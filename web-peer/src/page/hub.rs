@@ -123,6 +123,7 @@ impl Hub {
     /// Stores a text and counts it.
     pub fn count(&self, name: String, blob: Blob, mode: Mode) {
         let Some(client) = self.client() else { return };
+        place::ask_to_keep_storage();
         let key = self.next_key();
         let dispatch = self.0.dispatch.clone();
         dispatch.dispatch(Action::UploadStarted { key, name: name.clone(), bytes: blob.size() as u64 });

@@ -48,7 +48,8 @@ fn App() -> Html {
             <header::Header model={model.clone()} />
             <main>
                 <Ended end={model.end.clone()} />
-                <div class="columns">
+                // A node that has stopped can be asked for nothing; what it knew stays to be read.
+                <div class={classes!("columns", model.end.is_some().then_some("past"))} inert={model.end.is_some()}>
                     <div class="column">
                         <intake::Intake uploads={model.uploads.clone()} problems={model.problems.clone()} />
                         <job::Jobs model={model.clone()} />

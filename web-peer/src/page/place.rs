@@ -78,6 +78,18 @@ pub fn is_hidden() -> bool {
     window().and_then(|window| window.document()).is_some_and(|document| document.hidden())
 }
 
+/// Asks the browser not to clear what this origin stores when it runs short of room. Some ask the person, so this waits
+/// until there is a text to keep. The answer shows in the storage line, which the worker keeps up to date.
+pub fn ask_to_keep_storage() {
+    if let Some(window) = window() {
+        let storage = window.navigator().storage();
+        // Only pages of a secure origin have one.
+        if !storage.is_undefined() {
+            let _answered_elsewhere = storage.persist();
+        }
+    }
+}
+
 fn session() -> Option<web_sys::Storage> {
     window()?.session_storage().ok()?
 }

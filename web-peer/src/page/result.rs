@@ -36,7 +36,7 @@ pub fn ResultView(props: &Props) -> Html {
         <div id="result">
             <dl class="totals">
                 { total("words", "Words", &count(summary.totals.total)) }
-                { total("unique", "Different words", &count(summary.totals.unique)) }
+                { total("unique", "Different", &count(summary.totals.unique)) }
                 { total("lines", "Lines", &count(summary.totals.lines)) }
                 { total("bytes", "Size", &bytes(summary.totals.bytes)) }
                 { total("seconds", "Time", &seconds(props.result.micros)) }

@@ -8,8 +8,9 @@ use shared::state_machine::{Job, JobState};
 use shared::wire::peer::{JobProgress, Stage};
 use shared::wire::session::Kind;
 
-pub fn connection(connection: Option<&Connection>) -> String {
-    match connection {
+pub fn connection(model: &Model) -> String {
+    match &model.connection {
+        _ if model.end.is_some() => "stopped".to_owned(),
         None => "starting".to_owned(),
         Some(Connection::Connecting) => "connecting".to_owned(),
         Some(Connection::Connected) => "connected".to_owned(),
