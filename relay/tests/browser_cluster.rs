@@ -226,7 +226,7 @@ async fn nobody_notices_who_comes_and_goes() {
 async fn running_job(cluster: &Cluster, text: &Text) -> String {
     let documents = |list: &Value| -> Option<String> {
         let mut documents = list["documents"].as_array()?.iter();
-        let document = documents.find(|document| document["bytes"] == text.bytes)?;
+        let document = documents.find(|document| document["name"] == text.name())?;
         Some(document["id"].as_str()?.to_owned())
     };
     until("the job to run", PATIENCE, async || {

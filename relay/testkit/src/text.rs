@@ -59,6 +59,11 @@ impl Text {
         self.file.path()
     }
 
+    /// The file's, which is also that of the document in the cluster.
+    pub fn name(&self) -> String {
+        self.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     pub fn unique(&self) -> u64 {
         self.counts.iter().filter(|count| **count > 0).count() as u64
     }
