@@ -46,7 +46,10 @@ pub(in crate::node) struct Copies {
 
 pub(in crate::node) fn copies(context: &Context<'_>) -> Copies {
     let wanted = context.config.copies.max(1);
-    Copies { min: wanted.min(context.membership.voters.len() / 2 + 1), wanted }
+    let majority = context.membership.voters.len() / 2 + 1;
+    // The loss of a learner costs no majority, so it must not cost the only copy either.
+    let min = if context.membership.is_voter(context.me) { majority } else { majority.max(2) };
+    Copies { min: wanted.min(min), wanted }
 }
 
 /// All members that are online, in the order of their ids.

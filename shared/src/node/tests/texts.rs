@@ -222,3 +222,21 @@ fn a_node_that_is_cut_off_does_not_take_itself_for_enough() {
     assert_eq!(cluster.reply(request), Some(Ok(Reply::Done)));
     assert!(holders(&cluster, Hash::of(b"some words")).len() > nodes.len() / 2);
 }
+
+#[test]
+fn a_learner_that_is_cut_off_does_not_take_itself_for_enough_either() {
+    let mut cluster = Cluster::new(112);
+    cluster.start(Kind::Server);
+    cluster.wait("a leader", |cluster| cluster.leader().is_some());
+    let learner = cluster.start(Kind::Tab);
+    cluster.wait("a learner", |cluster| cluster.is_settled(1, 2));
+    let upload = open(&mut cluster, learner);
+    cluster.disconnect(learner);
+    let request = put_chunk(&mut cluster, learner, upload, 0, Bytes::from_static(b"some words"));
+    cluster.run_for(Duration::from_secs(5));
+    assert!(!cluster.is_answered(request));
+    cluster.connect(learner);
+    cluster.wait("a chunk to be stored", |cluster| cluster.is_answered(request));
+    assert_eq!(cluster.reply(request), Some(Ok(Reply::Done)));
+    assert_eq!(holders(&cluster, Hash::of(b"some words")).len(), 2);
+}
