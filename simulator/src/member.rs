@@ -19,8 +19,6 @@ pub struct Member {
 
 pub struct Process {
     pub node: Node,
-    /// A frozen tab, a stopped process: it does nothing until then.
-    pub frozen_until: Time,
     /// Messages that wait for their persist.
     pub held: BTreeMap<PersistSequence, Vec<Outgoing>>,
     /// A disk carries writes out one after the other.
@@ -39,13 +37,7 @@ impl Member {
         self.boot += 1;
         let node =
             Node::new(self.id, self.profile.clone(), config.clone(), self.disk.stored(), rng.bytes(), now)?;
-        self.process = Some(Process {
-            node,
-            frozen_until: Time::ZERO,
-            held: BTreeMap::new(),
-            disk_free_at: now,
-            deadline: 0,
-        });
+        self.process = Some(Process { node, held: BTreeMap::new(), disk_free_at: now, deadline: 0 });
         Ok(())
     }
 

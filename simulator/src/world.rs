@@ -2,7 +2,6 @@
 
 use crate::checker::{Checker, Violation};
 use crate::clock::Agenda;
-use crate::faults::Fault;
 use crate::member::Member;
 use crate::network::{Network, Room};
 use crate::sabotage::Sabotage;
@@ -18,7 +17,9 @@ use std::fmt;
 
 mod carrying;
 mod ending;
+mod freezing;
 mod happening;
+mod troubles;
 
 /// How long faults last.
 const TROUBLE: Duration = Duration::from_secs(20);
@@ -104,11 +105,14 @@ pub(crate) struct World {
     checker: Checker,
     workload: Workload,
     transcript: Transcript,
+    /// Members that are frozen.
+    sleepers: BTreeMap<NodeId, Sleep>,
     ready: Ready,
     steps: u64,
     faults: u64,
     troubled: bool,
-    newcomers: u8,
+    /// One disk is lost in a run, at most.
+    replaced: bool,
 }
 
 /// What is going to happen. `boot` says which process of a member is meant.
@@ -122,9 +126,16 @@ enum Due {
     TaskDone { node: NodeId, boot: u64, task: ComputeTask },
     Start { node: NodeId },
     Connect { node: NodeId, boot: u64 },
+    Thaw { node: NodeId },
     Fault,
     Client,
     TroubleOver,
+}
+
+/// A frozen tab, a stopped process: what it would do waits.
+struct Sleep {
+    until: Time,
+    missed: Vec<Due>,
 }
 
 impl World {
@@ -146,11 +157,12 @@ impl World {
             checker: Checker::default(),
             workload: Workload::default(),
             transcript: Transcript::new(options.transcript),
+            sleepers: BTreeMap::new(),
             ready: Ready::default(),
             steps: 0,
             faults: 0,
             troubled: true,
-            newcomers: 0,
+            replaced: false,
         }
     }
 
@@ -203,7 +215,9 @@ impl World {
         self.members.get(&node).map_or(0, |member| member.boot)
     }
 
-    /// Tells everybody else who is connected. A connection keeps its order, so presence is never overtaken by presence.
+    /// Tells everybody else who is connected. The relay puts presence into the queue of each connection, one after the other
+    /// and under one lock, and drops none of it while the connection lives. So presence is never overtaken by presence,
+    /// whatever becomes of frames: all of it takes the same time here.
     fn tell(&mut self, about: NodeId, presence: &Presence) {
         for to in self.network.connected() {
             let Some(connection) = self.network.connection_of(to).filter(|_| to != about) else { continue };
@@ -257,10 +271,5 @@ impl World {
             let node = member.process.as_ref().map(|process| &process.node);
             self.transcript.line(self.now, || format!("{name} is {} {node:#?}", member.id));
         }
-    }
-
-    fn draw_fault(&mut self) -> Option<Fault> {
-        let nodes: Vec<NodeId> = self.members.keys().copied().collect();
-        (!nodes.is_empty()).then(|| Fault::draw(&nodes, &mut self.rng))
     }
 }

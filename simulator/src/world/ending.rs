@@ -14,20 +14,18 @@ impl World {
         let nodes: Vec<NodeId> = self.members.keys().copied().collect();
         for node in nodes {
             let boot = self.boot_of(node);
-            let Some(member) = self.members.get_mut(&node) else { continue };
-            match &mut member.process {
-                None => self.agenda.plan(self.now, Due::Start { node }),
-                Some(process) => {
-                    process.frozen_until = self.now;
+            match self.members.get(&node).map(|member| member.is_up()) {
+                Some(true) => {
                     self.agenda.plan(self.now, Due::Connect { node, boot });
                     self.agenda.plan(
                         self.now + Duration::from_millis(1),
                         Due::Input { node, boot, input: Input::Deadline },
                     );
                 }
+                _ => self.agenda.plan(self.now, Due::Start { node }),
             }
         }
-        Ok(())
+        self.thaw_all()
     }
 
     /// What the cluster still owes; nothing when it has recovered.

@@ -1,0 +1,119 @@
+//! Faults strike.
+
+use super::{Due, World};
+use crate::faults::Fault;
+use shared::ids::NodeId;
+use shared::node::Input;
+use shared::time::Duration;
+use shared::wire::session::{Kind, Presence};
+
+/// More than this many members would only make runs slow.
+const MEMBERS_MAX: usize = 7;
+
+impl World {
+    fn hang_up(&mut self, node: NodeId) {
+        if self.network.connection_of(node).is_some() {
+            self.network.disconnect(node);
+            self.tell(node, &Presence::Left(node));
+        }
+    }
+
+    fn crash(&mut self, node: NodeId, down: Option<Duration>) {
+        let Some(member) = self.members.get_mut(&node).filter(|member| member.is_up()) else { return };
+        member.crash(&mut self.rng);
+        member.boot += 1;
+        self.sleepers.remove(&node);
+        self.workload.lost(node);
+        self.hang_up(node);
+        if let Some(down) = down {
+            self.agenda.plan(self.now + down, Due::Start { node });
+        }
+    }
+
+    pub(super) fn fault(&mut self) {
+        if !self.troubled {
+            return;
+        }
+        let nodes: Vec<NodeId> = self.members.keys().copied().collect();
+        let fault = Fault::draw(&nodes, &mut self.rng);
+        let next = self.now + self.rng.between(Duration::from_millis(20), Duration::from_millis(1500));
+        self.agenda.plan(next, Due::Fault);
+        self.faults += 1;
+        self.transcript.line(self.now, || format!("-- {fault:?}"));
+        match fault {
+            Fault::Crash { node, down } => self.crash(node, Some(down)),
+            Fault::CrashLeader { down } => {
+                if let Some(leader) = self.leader() {
+                    self.crash(leader, Some(down));
+                }
+            }
+            Fault::CrashAll { down } => {
+                nodes.into_iter().for_each(|node| self.crash(node, Some(down)));
+            }
+            Fault::Freeze { node, time } => self.freeze(node, time),
+            Fault::Disconnect { node, time } => {
+                self.hang_up(node);
+                let boot = self.boot_of(node);
+                self.agenda.plan(self.now, Due::Input { node, boot, input: Input::Disconnected });
+                self.agenda.plan(self.now + time, Due::Connect { node, boot });
+            }
+            Fault::Partition { group, one_way } => self.partition(&group, one_way),
+            Fault::Cut { from, to } => self.network.cut(from, to),
+            Fault::Heal => self.network.heal(),
+            Fault::Weather(weather) => self.network.weather = weather,
+            Fault::Replace { node } => self.replace(node),
+            Fault::Join => self.join(Kind::Tab),
+        }
+    }
+
+    fn partition(&mut self, group: &[NodeId], one_way: bool) {
+        let nodes: Vec<NodeId> = self.members.keys().copied().collect();
+        for &inside in group {
+            for &outside in nodes.iter().filter(|node| !group.contains(node)) {
+                self.network.cut(inside, outside);
+                if !one_way {
+                    self.network.cut(outside, inside);
+                }
+            }
+        }
+    }
+
+    fn join(&mut self, kind: Kind) {
+        if self.members.len() < MEMBERS_MAX {
+            self.newcomer(kind);
+        }
+    }
+
+    /// A disk is lost, and its member with it.
+    fn replace(&mut self, node: NodeId) {
+        let Some(kind) = self.members.get(&node).map(|member| member.profile.kind) else { return };
+        if self.replaced || self.members.len() < 4 || !self.can_spare(node) {
+            return;
+        }
+        self.replaced = true;
+        self.note(node, || "loses its disk".to_owned());
+        self.crash(node, None);
+        self.members.remove(&node);
+        self.join(kind);
+    }
+
+    /// Whether the rest could still decide, whichever configuration turns out to be in force: a majority of the voters of
+    /// each half keeps its disks. Nobody promised to survive more than that; nor what else might be lost while somebody is down.
+    fn can_spare(&self, node: NodeId) -> bool {
+        let stays = |voter: &&NodeId| **voter != node && self.members.contains_key(*voter);
+        self.members.values().all(|member| {
+            let Some(process) = &member.process else { return false };
+            let membership = process.node.inspect().raft.membership;
+            [&membership.voters, &membership.outgoing]
+                .iter()
+                .all(|half| half.is_empty() || half.iter().filter(stays).count() * 2 > half.len())
+        })
+    }
+
+    fn leader(&self) -> Option<NodeId> {
+        self.members.values().find_map(|member| {
+            let process = member.process.as_ref()?;
+            process.node.inspect().raft.is_leader().then_some(member.id)
+        })
+    }
+}
