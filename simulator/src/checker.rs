@@ -19,6 +19,14 @@ pub enum Violation {
     OtherEntry { node: NodeId, index: Index },
     #[error("leader completeness: {node:?} leads term {term:?} without the entry committed at {index:?}")]
     IncompleteLeader { node: NodeId, term: Term, index: Index },
+    #[error("election safety: {node:?} votes for {first:?} and for {second:?} in term {term:?}")]
+    TwoVotes { node: NodeId, term: Term, first: NodeId, second: NodeId },
+    #[error("election safety: {node:?} voted for {candidate:?} in term {term:?}, and its disk does not know")]
+    ForgottenVote { node: NodeId, term: Term, candidate: NodeId },
+    #[error(
+        "durability: {node:?} acknowledged entries up to {index:?} in term {term:?}, and its disk has fewer"
+    )]
+    ForgottenEntries { node: NodeId, term: Term, index: Index },
     #[error("{node:?} took back its commit index, from {before:?} to {after:?}")]
     CommitWentBack { node: NodeId, before: Index, after: Index },
     #[error("members disagree about the state after {index:?}")]

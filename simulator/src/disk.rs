@@ -42,6 +42,11 @@ impl Disk {
         Stored { cluster: self.durable.cluster, raft: self.durable.raft.clone(), blocks }
     }
 
+    /// What a process would begin with.
+    pub fn log(&self) -> &raft::Stored {
+        &self.durable.raft
+    }
+
     pub fn cluster(&self) -> Option<ClusterId> {
         self.durable.cluster
     }

@@ -1,5 +1,6 @@
 //! What goes wrong, and when: drawn from the seed.
 
+use crate::ambush::Ambush;
 use crate::network::Weather;
 use shared::ids::NodeId;
 use shared::rng::Rng;
@@ -48,12 +49,14 @@ pub enum Fault {
     CrashLeader {
         down: Duration,
     },
+    /// A series of crashes that wait for their moments.
+    Ambush(Ambush),
 }
 
 impl Fault {
     pub fn draw(nodes: &[NodeId], rng: &mut Rng) -> Fault {
         let node = pick(nodes, rng);
-        match rng.below(100) {
+        match rng.below(116) {
             0..22 => Fault::Crash { node, down: millis(rng, 5, 3000) },
             22..38 => Fault::CrashLeader { down: millis(rng, 5, 3000) },
             38..42 => Fault::CrashAll { down: millis(rng, 5, 800) },
@@ -72,6 +75,7 @@ impl Fault {
                 straggle: millis(rng, 0, 200),
             }),
             94..97 => Fault::Join,
+            97..113 => Fault::Ambush(Ambush::draw(rng)),
             _ => Fault::Replace { node },
         }
     }

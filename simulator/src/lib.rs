@@ -8,12 +8,14 @@
 //! invariants of [`checker`] looked at after every input. Then all faults end, and the cluster has to converge, to answer, and to
 //! have kept everything it acknowledged.
 
+mod ambush;
 mod checker;
 mod clock;
 mod disk;
 mod faults;
 mod member;
 mod network;
+mod promises;
 mod sabotage;
 mod transcript;
 mod workload;

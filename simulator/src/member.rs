@@ -1,5 +1,6 @@
 //! One simulated member: a disk that stays, and a process that comes and goes.
 
+use crate::ambush::Footing;
 use crate::disk::Disk;
 use shared::ids::{ClusterId, NodeId};
 use shared::node::{Node, NodeConfig, NodeError, Outgoing, PersistSequence};
@@ -19,6 +20,8 @@ pub struct Member {
 
 pub struct Process {
     pub node: Node,
+    /// Where it stood after its latest input.
+    pub footing: Footing,
     /// Messages that wait for their persist.
     pub held: BTreeMap<PersistSequence, Vec<Outgoing>>,
     /// A disk carries writes out one after the other.
@@ -37,7 +40,13 @@ impl Member {
         self.boot += 1;
         let node =
             Node::new(self.id, self.profile.clone(), config.clone(), self.disk.stored(), rng.bytes(), now)?;
-        self.process = Some(Process { node, held: BTreeMap::new(), disk_free_at: now, deadline: 0 });
+        self.process = Some(Process {
+            footing: Footing::of(&node.inspect()),
+            node,
+            held: BTreeMap::new(),
+            disk_free_at: now,
+            deadline: 0,
+        });
         Ok(())
     }
 

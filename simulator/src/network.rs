@@ -24,10 +24,27 @@ pub struct Network {
     pub weather: Weather,
     /// From the first to the second nothing comes through.
     cut: BTreeSet<(NodeId, NodeId)>,
-    /// Connections to the relay, each with its number.
-    connections: BTreeMap<NodeId, u64>,
+    connections: BTreeMap<NodeId, Connection>,
     next_connection: u64,
+    /// How many frames of a connection that broke had got out.
+    last_words: BTreeMap<u64, u64>,
     pub room: Room,
+}
+
+/// One node's connection to the relay.
+struct Connection {
+    number: u64,
+    /// Frames that the node has sent on it.
+    sent: u64,
+    /// The latest of them that has arrived.
+    arrived: u64,
+}
+
+/// Which frame of which connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Postmark {
+    connection: u64,
+    number: u64,
 }
 
 /// What the relay remembers of the room.
@@ -46,25 +63,47 @@ impl Network {
             cut: BTreeSet::new(),
             connections: BTreeMap::new(),
             next_connection: 0,
+            last_words: BTreeMap::new(),
             room: Room::Empty,
         }
     }
 
-    pub fn connect(&mut self, node: NodeId) -> u64 {
+    pub fn connect(&mut self, node: NodeId) {
         self.next_connection += 1;
-        self.connections.insert(node, self.next_connection);
-        self.next_connection
+        self.connections.insert(node, Connection { number: self.next_connection, sent: 0, arrived: 0 });
     }
 
-    pub fn disconnect(&mut self, node: NodeId) {
-        self.connections.remove(&node);
+    /// The connection breaks. It is a queue, on this side of the relay and on the way there: of what has not arrived, often
+    /// all is lost, or else some of the first frames have got out.
+    pub fn disconnect(&mut self, node: NodeId, rng: &mut Rng) {
+        if let Some(Connection { number, sent, arrived }) = self.connections.remove(&node) {
+            let got_out = if rng.below(2) == 0 { 0 } else { rng.below(sent - arrived + 1) };
+            self.last_words.insert(number, arrived + got_out);
+        }
         if matches!(self.room, Room::Founding(founder, _) if founder == node) {
             self.room = Room::Empty;
         }
     }
 
     pub fn connection_of(&self, node: NodeId) -> Option<u64> {
-        self.connections.get(&node).copied()
+        self.connections.get(&node).map(|connection| connection.number)
+    }
+
+    /// `node` sends a frame.
+    pub fn post(&mut self, node: NodeId) -> Option<Postmark> {
+        let connection = self.connections.get_mut(&node)?;
+        connection.sent += 1;
+        Some(Postmark { connection: connection.number, number: connection.sent })
+    }
+
+    /// Whether a frame from `node` that is about to arrive had got out.
+    pub fn arrives(&mut self, node: NodeId, postmark: Postmark) -> bool {
+        let current = self.connections.get_mut(&node);
+        if let Some(connection) = current.filter(|current| current.number == postmark.connection) {
+            connection.arrived = connection.arrived.max(postmark.number);
+            return true;
+        }
+        self.last_words.get(&postmark.connection).is_some_and(|last| postmark.number <= *last)
     }
 
     pub fn connected(&self) -> Vec<NodeId> {

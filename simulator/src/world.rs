@@ -1,9 +1,11 @@
 //! A run: one cluster, one seed.
 
+use crate::ambush::Ambush;
 use crate::checker::{Checker, Violation};
 use crate::clock::Agenda;
 use crate::member::Member;
-use crate::network::{Network, Room};
+use crate::network::{Network, Postmark, Room};
+use crate::promises::Promises;
 use crate::sabotage::Sabotage;
 use crate::transcript::Transcript;
 use crate::workload::Workload;
@@ -11,6 +13,7 @@ use shared::ids::NodeId;
 use shared::node::{BlockOp, ComputeTask, Input, NodeConfig, Outgoing, PersistSequence, Ready};
 use shared::rng::Rng;
 use shared::time::{Duration, Time};
+use shared::wire::peer::PeerMessage;
 use shared::wire::session::{Claim, Frame, Kind, Peer, Presence, Welcome};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -103,21 +106,24 @@ pub(crate) struct World {
     members: BTreeMap<NodeId, Member>,
     network: Network,
     checker: Checker,
+    promises: Promises,
     workload: Workload,
     transcript: Transcript,
     /// Members that are frozen.
     sleepers: BTreeMap<NodeId, Sleep>,
+    ambush: Option<Ambush>,
     ready: Ready,
     steps: u64,
     faults: u64,
     troubled: bool,
     /// One disk is lost in a run, at most.
     replaced: bool,
+    disk_latency_max: Duration,
 }
 
 /// What is going to happen. `boot` says which process of a member is meant.
 enum Due {
-    Frame { to: NodeId, connection: u64, from: NodeId, frame: Frame },
+    Frame { to: NodeId, connection: u64, from: NodeId, postmark: Postmark, frame: Frame },
     Presence { to: NodeId, connection: u64, presence: Presence },
     Input { node: NodeId, boot: u64, input: Input },
     Deadline { node: NodeId, boot: u64, number: u64 },
@@ -144,6 +150,12 @@ impl World {
         let mut rng = Rng::from_u64(options.seed);
         config.raft.compact_after_entries = 8 + rng.below(60);
         config.raft.kept_tail_entries = rng.below(10);
+        if rng.below(2) == 0 {
+            // One entry in each message, so that parts of what an append would carry arrive without the rest.
+            config.raft.max_append_bytes = 1;
+        }
+        // A slow disk makes writes lag far behind the messages that wait for them, and those that do not.
+        let disk_latency_max = Duration::from_millis([2, 2, 2, 30][rng.below(4) as usize]);
         if let Some(sabotage) = options.sabotage {
             sabotage.apply(&mut config);
         }
@@ -155,14 +167,17 @@ impl World {
             members: BTreeMap::new(),
             network: Network::new(),
             checker: Checker::default(),
+            promises: Promises::default(),
             workload: Workload::default(),
             transcript: Transcript::new(options.transcript),
             sleepers: BTreeMap::new(),
+            ambush: None,
             ready: Ready::default(),
             steps: 0,
             faults: 0,
             troubled: true,
             replaced: false,
+            disk_latency_max,
         }
     }
 
@@ -175,7 +190,9 @@ impl World {
         for _ in 0..tabs {
             self.newcomer(Kind::Tab);
         }
-        self.agenda.plan(self.now + Duration::from_secs(4), Due::Fault);
+        // Some clusters are troubled while they are being founded, others when they have settled.
+        let first = self.now + self.rng.between(Duration::from_millis(100), Duration::from_secs(4));
+        self.agenda.plan(first, Due::Fault);
         self.agenda.plan(self.now + Duration::from_millis(500), Due::Client);
         self.agenda.plan(self.now + TROUBLE, Due::TroubleOver);
         let end = self.now + TROUBLE + RECOVERY;
@@ -228,17 +245,19 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: NodeId, outgoing: Vec<Outgoing>) {
+    fn send(&mut self, from: NodeId, outgoing: Vec<Outgoing>) -> Result<(), Violation> {
         for Outgoing { to, class: _, frame } in outgoing {
-            let Some(connection) = self.network.connection_of(to) else { continue };
-            if self.network.connection_of(from).is_none() {
-                continue;
+            if let Ok(PeerMessage::Raft(message)) = PeerMessage::from_frame(&frame) {
+                self.promises.hear(from, to, &message)?;
             }
+            let Some(connection) = self.network.connection_of(to) else { continue };
+            let Some(postmark) = self.network.post(from) else { continue };
             for delay in self.network.deliveries(from, to, &mut self.rng) {
-                let due = Due::Frame { to, connection, from, frame: frame.clone() };
+                let due = Due::Frame { to, connection, from, postmark, frame: frame.clone() };
                 self.agenda.plan(self.now + delay, due);
             }
         }
+        Ok(())
     }
 
     /// The relay's side of a handshake.

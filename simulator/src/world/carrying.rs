@@ -1,6 +1,7 @@
 //! Gives inputs to nodes and carries out what they ask for, as every driver does.
 
 use super::{Due, World};
+use crate::ambush::Footing;
 use crate::checker::Violation;
 use bytes::Bytes;
 use shared::ids::{Hash, NodeId};
@@ -21,9 +22,14 @@ impl World {
         process.node.handle(self.now, input, &mut ready);
         self.carry_out(node, &mut ready)?;
         self.ready = ready;
-        let Some(member) = self.members.get(&node) else { return Ok(()) };
-        let Some(process) = &member.process else { return Ok(()) };
-        self.checker.check(node, &process.node.inspect(), &member.disk)
+        let Some(member) = self.members.get_mut(&node) else { return Ok(()) };
+        let Some(process) = &mut member.process else { return Ok(()) };
+        let seen = process.node.inspect();
+        self.checker.check(node, &seen, &member.disk)?;
+        let after = Footing::of(&seen);
+        let before = mem::replace(&mut process.footing, after);
+        self.spring_ambush(node, before, after);
+        Ok(())
     }
 
     fn carry_out(&mut self, node: NodeId, ready: &mut Ready) -> Result<(), Violation> {
@@ -39,9 +45,9 @@ impl World {
             deadline,
         } = mem::take(ready);
         let boot = self.boot_of(node);
-        self.send(node, send_now);
+        self.send(node, send_now)?;
         match persist {
-            None => self.send(node, send_after_persist),
+            None => self.send(node, send_after_persist)?,
             Some(persist) => {
                 let latency = self.disk_latency();
                 let Some(member) = self.members.get_mut(&node) else { return Ok(()) };
@@ -85,7 +91,7 @@ impl World {
     }
 
     fn disk_latency(&mut self) -> Duration {
-        let usual = self.rng.between(Duration::from_micros(100), Duration::from_millis(2));
+        let usual = self.rng.between(Duration::from_micros(100), self.disk_latency_max);
         if self.rng.below(40) == 0 { usual * 20 } else { usual }
     }
 

@@ -9,6 +9,7 @@ use shared::time::Duration;
 impl World {
     pub(super) fn end_trouble(&mut self) -> Result<(), Violation> {
         self.troubled = false;
+        self.ambush = None;
         self.network.heal();
         self.transcript.line(self.now, || "-- no more faults".to_owned());
         let nodes: Vec<NodeId> = self.members.keys().copied().collect();

@@ -12,8 +12,9 @@ impl World {
     pub(super) fn happen(&mut self, due: Due) -> Result<(), Violation> {
         let Some(due) = self.unless_frozen(due) else { return Ok(()) };
         match due {
-            Due::Frame { to, connection, from, frame }
-                if self.network.connection_of(to) == Some(connection) =>
+            Due::Frame { to, connection, from, postmark, frame }
+                if self.network.arrives(from, postmark)
+                    && self.network.connection_of(to) == Some(connection) =>
             {
                 self.handle(to, Input::Frame { from, frame })
             }
@@ -31,7 +32,7 @@ impl World {
                 member.disk.sync(sequence);
                 let Some(process) = &mut member.process else { return Ok(()) };
                 let outgoing = process.held.remove(&sequence).unwrap_or_default();
-                self.send(node, outgoing);
+                self.send(node, outgoing)?;
                 self.handle(node, Input::Persisted(sequence))
             }
             Due::BlockDone { node, boot, operation } if self.boot_of(node) == boot => {
@@ -61,6 +62,7 @@ impl World {
         let Some(member) = self.members.get_mut(&node).filter(|member| !member.is_up()) else {
             return Ok(());
         };
+        self.promises.check(node, member.disk.log())?;
         member
             .start(&self.config, &mut self.rng, self.now)
             .map_err(|error| Violation::NoStart { node, message: error.to_string() })?;

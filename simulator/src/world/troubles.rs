@@ -1,6 +1,7 @@
 //! Faults strike.
 
 use super::{Due, World};
+use crate::ambush::Footing;
 use crate::faults::Fault;
 use shared::ids::NodeId;
 use shared::node::Input;
@@ -13,7 +14,7 @@ const MEMBERS_MAX: usize = 7;
 impl World {
     fn hang_up(&mut self, node: NodeId) {
         if self.network.connection_of(node).is_some() {
-            self.network.disconnect(node);
+            self.network.disconnect(node, &mut self.rng);
             self.tell(node, &Presence::Left(node));
         }
     }
@@ -36,7 +37,9 @@ impl World {
         }
         let nodes: Vec<NodeId> = self.members.keys().copied().collect();
         let fault = Fault::draw(&nodes, &mut self.rng);
-        let next = self.now + self.rng.between(Duration::from_millis(20), Duration::from_millis(1500));
+        // A series of deaths comes to nothing if other faults cross it.
+        let pause_max = if matches!(fault, Fault::Ambush(_)) { 6_000 } else { 1_500 };
+        let next = self.now + self.rng.between(Duration::from_millis(20), Duration::from_millis(pause_max));
         self.agenda.plan(next, Due::Fault);
         self.faults += 1;
         self.transcript.line(self.now, || format!("-- {fault:?}"));
@@ -63,7 +66,28 @@ impl World {
             Fault::Weather(weather) => self.network.weather = weather,
             Fault::Replace { node } => self.replace(node),
             Fault::Join => self.join(Kind::Tab),
+            Fault::Ambush(ambush) => {
+                // Its moments come when the cluster works.
+                self.network.heal();
+                self.ambush = Some(ambush);
+            }
         }
+    }
+
+    /// Whoever lay in wait for what `node` has just done, strikes.
+    pub(super) fn spring_ambush(&mut self, node: NodeId, before: Footing, after: Footing) {
+        let Some(ambush) = self.ambush.take_if(|ambush| ambush.strikes(before, after)) else { return };
+        self.faults += 1;
+        self.note(node, || format!("dies in an {ambush:?}"));
+        let victims = if ambush.is_power_cut() { self.members.keys().copied().collect() } else { vec![node] };
+        for victim in victims {
+            let down = ambush.down(&mut self.rng);
+            self.crash(victim, Some(down));
+        }
+        if let Some(fallen) = ambush.fallen() {
+            self.agenda.plan(self.now, Due::Start { node: fallen });
+        }
+        self.ambush = ambush.next(node, &mut self.rng);
     }
 
     fn partition(&mut self, group: &[NodeId], one_way: bool) {
