@@ -7,6 +7,8 @@
 //! A run has two parts. First a workload (texts come in, counts are asked for, documents go) under faults, with the
 //! invariants of [`checker`] looked at after every input. Then all faults end, and the cluster has to converge, to answer, and to
 //! have kept everything it acknowledged.
+//!
+//! The simulator proves itself: [`Sabotage`] breaks one rule of the core, and a stated number of seeds has to notice.
 
 mod ambush;
 mod checker;

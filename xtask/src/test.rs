@@ -64,6 +64,10 @@ fn run_all(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
             &["--seeds".to_owned(), SIMULATOR_SEEDS.to_owned()],
         )
     });
+    tally.check("Sabotage", "the simulator notices each rule of the core that is broken on purpose", || {
+        let sabotage = ["--sabotage".to_owned(), "all".to_owned()];
+        workspace.cargo_run_release("simulator", "simulator", &sabotage)
+    });
     tally.must("Page build", "as it goes into the release", || page::build(workspace, &target))?;
     match &chromium {
         Some(chromium) => browser_tests(workspace, tally, chromium)?,
