@@ -193,6 +193,7 @@ fn rounds() -> u64 {
 async fn nobody_notices_who_comes_and_goes() {
     let relay = TestRelay::start(3).await;
     let cluster = relay.cluster();
+    println!("the cluster can be watched at {}", relay.link());
     let mut server = TestNode::start(&relay.link(), "Outpost");
     let browser = Browser::start().await;
     let mut tabs = members_in(&browser, &relay, 3).await;
