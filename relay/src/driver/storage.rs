@@ -4,6 +4,7 @@ use super::data_directory::{DataDirectory, DataError};
 use super::runner::Completion;
 use bytes::Bytes;
 use redb::backends::FileBackend;
+use shared::limits;
 use shared::node::{BlockError, BlockName, BlockOp, BlockOutcome, Input, Persist, Stored};
 use shared::storage::{BlockStore, LogStore, StorageError};
 use shared::wire::identity::Identity;
@@ -273,8 +274,13 @@ fn put_group(file: &BlockFile, group: &mut Vec<(BlockName, Bytes, Answer)>) {
     if group.is_empty() {
         return;
     }
-    let together =
-        file.with(|store| store.put_all(group.iter().map(|(name, bytes, _)| (*name, bytes.as_ref()))));
+    let bytes: u64 = group.iter().map(|(_, bytes, _)| bytes.len() as u64).sum();
+    let together = match free_bytes(&file.path) {
+        Some(free) if free < bytes.saturating_add(limits::DISK_SPARE_BYTES) => {
+            return group.drain(..).for_each(|(_, _, answer)| answer(Err(BlockError::Full)));
+        }
+        _ => file.with(|store| store.put_all(group.iter().map(|(name, bytes, _)| (*name, bytes.as_ref())))),
+    };
     let alone = group.len() == 1;
     for (name, bytes, answer) in group.drain(..) {
         match &together {
@@ -282,5 +288,19 @@ fn put_group(file: &BlockFile, group: &mut Vec<(BlockName, Bytes, Answer)>) {
             Err(_) if !alone => answer(file.with(|store| store.put(name, &bytes))),
             result => answer(result.clone()),
         }
+    }
+}
+
+/// What the file's disk has left for us. `None` where the system does not say: a full disk then shows when it is written to.
+fn free_bytes(path: &Path) -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let disk = rustix::fs::statvfs(path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        None
     }
 }

@@ -16,9 +16,6 @@ const GROUP_BYTES_MAX: usize = 1 << 20;
 /// Bytes that may wait to be written. Beyond it the driver writes first and listens later, which slows the senders down.
 const WAITING_BYTES_MAX: usize = limits::BULK_QUEUE_BYTES_MAX;
 
-/// Room left free on a disk: the browser evicts or refuses when it is used up, and the log needs some as well.
-const SPARE_BYTES: u64 = 64 << 20;
-
 /// Bytes that a node without a disk keeps.
 const MEMORY_BYTES_MAX: u64 = 512 << 20;
 
@@ -86,7 +83,7 @@ impl Blocks {
 
     /// What the browser says it has left for this origin.
     pub fn set_room(&mut self, used_bytes: u64, quota_bytes: u64) {
-        self.room_bytes = quota_bytes.saturating_sub(used_bytes).saturating_sub(SPARE_BYTES);
+        self.room_bytes = quota_bytes.saturating_sub(used_bytes).saturating_sub(limits::DISK_SPARE_BYTES);
     }
 
     /// Does the next piece: a group of writes under one sync, or one other thing.
