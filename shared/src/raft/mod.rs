@@ -126,6 +126,8 @@ pub struct Raft {
     leader_contact: Option<Time>,
     election_deadline: Time,
     prompt_attempts: u8,
+    /// A snapshot that was too large is not asked for again before the log has come so far.
+    snapshot_not_before: Index,
     incoming: Option<Incoming>,
     output: Output,
 }
@@ -164,6 +166,7 @@ impl Raft {
             leader_contact: None,
             election_deadline: now,
             prompt_attempts: 0,
+            snapshot_not_before: Index::ZERO,
             incoming: None,
             output: Output { install, state_changed: true, ..Output::default() },
         };

@@ -50,6 +50,7 @@ impl Raft {
     pub(super) fn wants_snapshot(&self) -> bool {
         let (entries, bytes) = self.log.since_snapshot();
         entries > 0
+            && self.log.delivered() >= self.snapshot_not_before
             && (entries >= self.config.compact_after_entries || bytes >= self.config.compact_after_bytes)
     }
 
@@ -63,6 +64,7 @@ impl Raft {
         }
         let (size, max) = (data.len(), self.config.max_snapshot_bytes);
         if size > max {
+            self.snapshot_not_before = delivered.plus(self.config.compact_after_entries as usize);
             return Err(CompactError::TooLarge { size, max });
         }
         if let Some((snapshot, first_kept)) = self.log.compact(applied, data, self.config.kept_tail_entries) {

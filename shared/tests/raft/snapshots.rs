@@ -204,6 +204,23 @@ fn snapshots_of_the_future_and_of_the_past_are_refused() {
 }
 
 #[test]
+fn a_snapshot_that_is_too_large_is_not_asked_for_at_once_again() {
+    let mut cluster = Cluster::with_config(3, Config { max_snapshot_bytes: 1000, ..small() });
+    let leader = cluster.elect();
+    let mut numbers = 0..;
+    let mut commit = |cluster: &mut Cluster| cluster.commit(&format!("command {}", numbers.next().unwrap()));
+    (0..10).for_each(|_| commit(&mut cluster));
+    assert!(cluster.nodes[&leader].wants_snapshot);
+    let applied = cluster.status(leader).commit;
+    let refused = cluster.with(leader, |raft, now| raft.compact(now, applied, vec![0; 1001].into()));
+    assert_eq!(refused, Err(CompactError::TooLarge { size: 1001, max: 1000 }));
+    cluster.settle();
+    assert!(!cluster.nodes[&leader].wants_snapshot, "it would ask for ever");
+    (0..12).for_each(|_| commit(&mut cluster));
+    assert!(cluster.nodes[&leader].wants_snapshot, "the state may have shrunk");
+}
+
+#[test]
 fn a_damaged_disk_does_not_start() {
     let start = |stored| {
         let rng = wordraft_shared::rng::Rng::from_u64(1);
