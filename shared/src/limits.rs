@@ -71,6 +71,16 @@ pub const TASK_BYTES: u64 = 8 << 20;
 /// Documents in the replicated state.
 pub const DOCUMENTS_MAX: usize = 100_000;
 
+/// Jobs that run at a time.
+pub const JOBS_RUNNING_MAX: usize = 256;
+
+/// The replicated state in a snapshot, before another document or job is refused. What the running jobs come to, some 300 kB
+/// each, still fits into [`RAFT_SNAPSHOT_BYTES_MAX`] after that.
+pub const STATE_BYTES_MAX: u64 = 128 << 20;
+
+/// How long a document that was removed is remembered: much longer than any member repeats a command.
+pub const REMOVED_DOCUMENT_AGE_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// Finished jobs that the replicated state remembers; the oldest give way.
 pub const JOBS_MAX: usize = 1_000;
 

@@ -65,6 +65,12 @@ pub(super) fn rejected(rejection: Rejection) -> RequestError {
         Rejection::TooManyDocuments { .. } => {
             failure(ErrorCode::Conflict, message, "delete documents that are not needed any more")
         }
+        Rejection::TooManyJobs { .. } => {
+            failure(ErrorCode::Busy, message, "wait until some are done, or cancel one")
+        }
+        Rejection::StateFull { .. } => {
+            failure(ErrorCode::Conflict, message, "delete documents that are not needed any more")
+        }
         Rejection::Invalid(_) => failure(ErrorCode::BadRequest, message, "change the request"),
     }
 }

@@ -58,10 +58,12 @@ fn difference(before: &State, after: &State) -> Vec<Change> {
     let started_or_known = before.jobs.keys().filter(|id| runs(before, id) && !runs(after, id));
     let ended_unseen = after.jobs.keys().filter(|id| !before.jobs.contains_key(id) && !runs(after, id));
     let ended = started_or_known.chain(ended_unseen).map(|id| Change::JobEnded(*id));
+    let forgotten =
+        (before.jobs.keys().filter(|id| !after.jobs.contains_key(id))).map(|id| Change::JobForgotten(*id));
     let nodes =
         before.members.keys().chain(after.members.keys().filter(|id| !before.members.contains_key(id)));
     let members = nodes
         .filter(|id| before.members.get(id) != after.members.get(id))
         .map(|id| Change::MemberChanged(*id));
-    added.chain(removed).chain(submitted).chain(ended).chain(members).collect()
+    added.chain(removed).chain(submitted).chain(ended).chain(forgotten).chain(members).collect()
 }

@@ -4,6 +4,7 @@ use super::autopilot::{Candidate, Facts, Link, decide};
 use super::consensus::Consensus;
 use super::context::{Submission, Surroundings};
 use crate::ids::NodeId;
+use crate::limits;
 use crate::raft::{Index, PeerState, PeerStatus, Status, Term};
 use crate::state_machine::{Command, MemberRecord};
 use crate::time::{Duration, Time};
@@ -175,7 +176,11 @@ impl Steward {
         }
         self.expiry_due = around.now + around.config.expiry_interval;
         let is_over = |at: Option<Time>| at.is_some_and(|at| at <= around.now);
-        if around.machine.state().documents.values().any(|document| is_over(document.expires_at)) {
+        let state = around.machine.state();
+        let is_old = |removed_at: &Time| around.now.since(*removed_at) >= limits::REMOVED_DOCUMENT_AGE_MAX;
+        if state.documents.values().any(|document| is_over(document.expires_at))
+            || state.removed.values().any(is_old)
+        {
             around.submissions.push(Submission { command: Command::Expire, request: None });
         }
     }

@@ -116,7 +116,7 @@ impl TextPlane {
     fn hear_holdings(&mut self, context: &Context<'_>, from: NodeId, held: Vec<(Manifest, Bytes)>) {
         let Some(leading) = &mut self.leading else { return };
         for (manifest, bits) in held {
-            leading.holders.set(from, manifest, &bits);
+            leading.holders.hear(context.state, from, manifest, &bits);
             if !matches!(manifest, Manifest::Partials(_)) {
                 leading.repair.look_at(manifest, context.now);
             }
@@ -194,6 +194,10 @@ impl TextPlane {
                     self.leading.iter_mut().for_each(|leading| leading.scheduler.add(context, *id));
                 }
                 Change::JobEnded(id) => self.job_ended(context, *id),
+                Change::JobForgotten(id) => {
+                    let manifest = Manifest::Table(*id);
+                    self.leading.iter_mut().for_each(|leading| leading.holders.forget(manifest));
+                }
                 Change::MemberChanged(_) => {
                     self.leading.iter_mut().for_each(|leading| leading.scheduler.stir());
                 }

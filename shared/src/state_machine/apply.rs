@@ -9,16 +9,25 @@ use crate::wire::{self, DecodeError};
 use serde::Serialize;
 
 /// Version of encoded commands and snapshots.
-const STATE_VERSION: u8 = 1;
+const STATE_VERSION: u8 = 2;
 
 /// A snapshot is read from this node's own disk or from a leader, in bounded pieces.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
 
-/// The replicated state and the digest that proves it.
+/// The replicated state, and two sums over its entries that are kept up to date in steps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateMachine {
     state: State,
     digest: u64,
+    /// What its entries take in a snapshot.
+    bytes: u64,
+}
+
+/// What one entry of the state adds to the sums.
+#[derive(Clone, Copy, Debug)]
+struct Print {
+    hash: u64,
+    bytes: u64,
 }
 
 /// What applying a command changed, for whoever watches.
@@ -28,6 +37,8 @@ pub enum Change {
     DocumentRemoved(DocumentId),
     JobSubmitted(JobId),
     JobEnded(JobId),
+    /// An old job made room; its result is gone.
+    JobForgotten(JobId),
     MemberChanged(NodeId),
 }
 
@@ -57,14 +68,13 @@ impl StateMachine {
 
     pub fn restore(snapshot: &[u8]) -> Result<StateMachine, DecodeError> {
         let state: State = wire::decode(STATE_VERSION, snapshot, SNAPSHOT_BYTES_MAX)?;
-        let digest = state
-            .documents
-            .iter()
-            .map(|(id, document)| fingerprint("document", id, document))
-            .chain(state.jobs.iter().map(|(id, job)| fingerprint("job", id, job)))
-            .chain(state.members.iter().map(|(id, record)| fingerprint("member", id, record)))
-            .fold(0, |digest, part| digest ^ part);
-        Ok(StateMachine { state, digest })
+        let documents = state.documents.iter().map(|(id, document)| Print::of("document", id, document));
+        let removed = state.removed.iter().map(|(id, at)| Print::of("removed", id, at));
+        let jobs = state.jobs.iter().map(|(id, job)| Print::of("job", id, job));
+        let members = state.members.iter().map(|(id, record)| Print::of("member", id, record));
+        let (digest, bytes) = (documents.chain(removed).chain(jobs).chain(members))
+            .fold((0, 0), |(digest, bytes), print| (digest ^ print.hash, bytes + print.bytes));
+        Ok(StateMachine { state, digest, bytes })
     }
 
     /// Applies one command and notes in `changes` what it changed. A rejected command changes nothing but the clock.
@@ -82,7 +92,7 @@ impl StateMachine {
             Command::AddDocument { id, name, blocks, retention } => {
                 self.add_document(at, id, name, blocks, retention, changes)
             }
-            Command::DeleteDocument { id } => self.delete_document(id, changes),
+            Command::DeleteDocument { id } => self.delete_document(at, id, changes),
             Command::SubmitJob { id, documents, options } => {
                 self.submit_job(at, id, documents, options, changes)
             }
@@ -110,6 +120,10 @@ impl StateMachine {
         if self.state.documents.contains_key(&id) {
             return Ok(());
         }
+        // A copy of the command that was under way while somebody deleted what the first one made.
+        if self.state.removed.contains_key(&id) {
+            return Err(Rejection::NoDocument(id));
+        }
         if self.state.documents.len() >= limits::DOCUMENTS_MAX {
             return Err(Rejection::TooManyDocuments { documents_max: limits::DOCUMENTS_MAX as u32 });
         }
@@ -125,24 +139,37 @@ impl StateMachine {
                 limits::DOCUMENT_NAME_BYTES_MAX
             )));
         }
+        self.check_room()?;
         let expires_at = match retention {
             Retention::Keep => None,
             Retention::Transient => Some(at + limits::TRANSIENT_DOCUMENT_AGE_MAX),
         };
         let bytes = blocks.iter().map(|block| u64::from(block.bytes)).sum();
         let document = Document { id, name, bytes, blocks, added_at: at, expires_at };
-        self.digest ^= fingerprint("document", &id, &document);
+        self.count_in(Print::of("document", &id, &document));
         self.state.documents.insert(id, document);
         changes.push(Change::DocumentAdded(id));
         Ok(())
     }
 
-    fn delete_document(&mut self, id: DocumentId, changes: &mut Vec<Change>) -> Result<(), Rejection> {
+    fn check_room(&self) -> Result<(), Rejection> {
+        let bytes_max = limits::STATE_BYTES_MAX;
+        if self.bytes > bytes_max { Err(Rejection::StateFull { bytes_max }) } else { Ok(()) }
+    }
+
+    fn delete_document(
+        &mut self,
+        at: Time,
+        id: DocumentId,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Rejection> {
         if let Some(job) = self.running_job_of(id) {
             return Err(Rejection::DocumentInUse { document: id, job });
         }
         let document = self.state.documents.remove(&id).ok_or(Rejection::NoDocument(id))?;
-        self.digest ^= fingerprint("document", &id, &document);
+        self.count_out(Print::of("document", &id, &document));
+        self.count_in(Print::of("removed", &id, &at));
+        self.state.removed.insert(id, at);
         changes.push(Change::DocumentRemoved(id));
         Ok(())
     }
@@ -154,8 +181,12 @@ impl StateMachine {
             .collect();
         for id in over {
             // One that a running job still counts goes with the next expiry.
-            let _in_use = self.delete_document(id, changes);
+            let _in_use = self.delete_document(at, id, changes);
         }
+        let is_old =
+            |_: &DocumentId, removed_at: &mut Time| at.since(*removed_at) >= limits::REMOVED_DOCUMENT_AGE_MAX;
+        let forgotten: Vec<(DocumentId, Time)> = self.state.removed.extract_if(.., is_old).collect();
+        forgotten.iter().for_each(|(id, at)| self.count_out(Print::of("removed", id, at)));
     }
 
     fn running_job_of(&self, document: DocumentId) -> Option<JobId> {
@@ -183,23 +214,30 @@ impl StateMachine {
         if let Some(&missing) = documents.iter().find(|id| !self.state.documents.contains_key(id)) {
             return Err(Rejection::NoDocument(missing));
         }
+        let running = self.state.jobs.values().filter(|job| job.state == JobState::Running).count();
+        if running >= limits::JOBS_RUNNING_MAX {
+            return Err(Rejection::TooManyJobs { jobs_max: limits::JOBS_RUNNING_MAX as u32 });
+        }
+        self.forget_oldest_jobs(changes);
+        self.check_room()?;
         let options = JobOptions { top: options.top.min(limits::SUMMARY_TOP_MAX as u32), ..options };
         let job = Job { id, documents, options, submitted_at: at, state: JobState::Running };
-        self.digest ^= fingerprint("job", &id, &job);
+        self.count_in(Print::of("job", &id, &job));
         self.state.jobs.insert(id, job);
         changes.push(Change::JobSubmitted(id));
-        self.forget_oldest_jobs();
         Ok(())
     }
 
-    fn forget_oldest_jobs(&mut self) {
-        while self.state.jobs.len() > limits::JOBS_MAX {
+    /// Makes room for one more.
+    fn forget_oldest_jobs(&mut self, changes: &mut Vec<Change>) {
+        while self.state.jobs.len() >= limits::JOBS_MAX || self.bytes > limits::STATE_BYTES_MAX {
             let ended = self.state.jobs.values().filter(|job| job.state != JobState::Running);
             let Some(oldest) = ended.min_by_key(|job| (job.submitted_at, job.id)).map(|job| job.id) else {
                 return;
             };
             if let Some(job) = self.state.jobs.remove(&oldest) {
-                self.digest ^= fingerprint("job", &oldest, &job);
+                self.count_out(Print::of("job", &oldest, &job));
+                changes.push(Change::JobForgotten(oldest));
             }
         }
     }
@@ -210,9 +248,11 @@ impl StateMachine {
         if job.state != JobState::Running {
             return Ok(());
         }
-        self.digest ^= fingerprint("job", &id, job);
+        let before = Print::of("job", &id, job);
         job.state = end;
-        self.digest ^= fingerprint("job", &id, job);
+        let after = Print::of("job", &id, job);
+        self.count_out(before);
+        self.count_in(after);
         changes.push(Change::JobEnded(id));
         Ok(())
     }
@@ -233,24 +273,36 @@ impl StateMachine {
             return Ok(());
         }
         if let Some(record) = &record {
-            self.digest ^= fingerprint("member", &node, record);
+            self.count_in(Print::of("member", &node, record));
         }
         let before = match record {
             Some(record) => self.state.members.insert(node, record),
             None => self.state.members.remove(&node),
         };
         if let Some(before) = before {
-            self.digest ^= fingerprint("member", &node, &before);
+            self.count_out(Print::of("member", &node, &before));
         }
         changes.push(Change::MemberChanged(node));
         Ok(())
     }
+
+    fn count_in(&mut self, print: Print) {
+        self.digest ^= print.hash;
+        self.bytes += print.bytes;
+    }
+
+    fn count_out(&mut self, print: Print) {
+        self.digest ^= print.hash;
+        self.bytes -= print.bytes;
+    }
 }
 
-/// The hash of one entry of the state. The digest is the exclusive or of them all, so a change costs one entry, not all.
-fn fingerprint<K: Serialize, V: Serialize>(table: &str, key: &K, value: &V) -> u64 {
-    let hash = blake3::hash(&wire::encode(STATE_VERSION, &(table, key, value)));
-    let mut first = [0; 8];
-    first.copy_from_slice(&hash.as_bytes()[..8]);
-    u64::from_le_bytes(first)
+impl Print {
+    /// The digest is the exclusive or of all entries' hashes, so a change costs one entry, not all.
+    fn of<K: Serialize, V: Serialize>(table: &str, key: &K, value: &V) -> Print {
+        let entry = wire::encode(STATE_VERSION, &(table, key, value));
+        let mut first = [0; 8];
+        first.copy_from_slice(&blake3::hash(&entry).as_bytes()[..8]);
+        Print { hash: u64::from_le_bytes(first), bytes: entry.len() as u64 }
+    }
 }

@@ -69,6 +69,10 @@ pub enum Rejection {
     DocumentInUse { document: DocumentId, job: JobId },
     #[error("the cluster holds {documents_max} documents, its limit: delete some first")]
     TooManyDocuments { documents_max: u32 },
+    #[error("the cluster counts {jobs_max} jobs at a time, its limit")]
+    TooManyJobs { jobs_max: u32 },
+    #[error("what the cluster remembers of its documents and jobs has reached {bytes_max} bytes, its limit")]
+    StateFull { bytes_max: u64 },
     #[error("{0}")]
     Invalid(String),
 }

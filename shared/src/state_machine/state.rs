@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     pub documents: BTreeMap<DocumentId, Document>,
+    /// When documents went that are gone for less than [`crate::limits::REMOVED_DOCUMENT_AGE_MAX`]: a late copy of the
+    /// command that made one must not bring it back, without its bytes.
+    pub removed: BTreeMap<DocumentId, Time>,
     pub jobs: BTreeMap<JobId, Job>,
     pub members: BTreeMap<NodeId, MemberRecord>,
     /// The latest stamp that was applied.

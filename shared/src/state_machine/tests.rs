@@ -109,6 +109,51 @@ fn the_oldest_finished_job_gives_way_at_the_limit() {
 }
 
 #[test]
+fn a_late_copy_does_not_bring_a_deleted_document_back() {
+    let mut machine = StateMachine::default();
+    run(&mut machine, vec![add(1, Retention::Keep), DeleteDocument { id: document(1) }]);
+    let mut machine = StateMachine::restore(&machine.snapshot()).unwrap();
+    let gone = Outcome::Rejected(Rejection::NoDocument(document(1)));
+    assert_eq!(run(&mut machine, vec![add(1, Retention::Keep)]), gone);
+
+    let at = machine.state().now + limits::REMOVED_DOCUMENT_AGE_MAX;
+    machine.apply(Stamped { at, command: Expire }, &mut Vec::new());
+    assert!(machine.state().removed.is_empty(), "not remembered for ever");
+}
+
+#[test]
+fn a_job_beyond_those_that_may_run_is_refused() {
+    let mut machine = StateMachine::default();
+    run(&mut machine, vec![add(1, Retention::Keep)]);
+    let numbered = |n: usize| JobId::from_bytes([&n.to_be_bytes()[..], &[0; 2]].concat().try_into().unwrap());
+    for n in 0..=limits::JOBS_RUNNING_MAX {
+        let SubmitJob { documents, options, .. } = submit(0, &[1]) else { unreachable!() };
+        let outcome = run(&mut machine, vec![SubmitJob { id: numbered(n), documents, options }]);
+        let full = Rejection::TooManyJobs { jobs_max: limits::JOBS_RUNNING_MAX as u32 };
+        let fits = n < limits::JOBS_RUNNING_MAX;
+        assert_eq!(outcome, if fits { Outcome::Done } else { Outcome::Rejected(full) });
+    }
+}
+
+#[test]
+fn a_full_state_takes_no_document_and_forgets_old_jobs_first() {
+    let mut machine = StateMachine::default();
+    run(&mut machine, vec![add(1, Retention::Keep), submit(1, &[1]), CancelJob { id: job(1) }]);
+    let large = |n: u8| {
+        let block = BlockRef { hash: Hash::of(&[n]), bytes: 1 };
+        let (id, name) = (document(n), "large".to_owned());
+        AddDocument { id, name, blocks: vec![block; limits::DOCUMENT_CHUNKS_MAX], retention: Retention::Keep }
+    };
+    let full = Outcome::Rejected(Rejection::StateFull { bytes_max: limits::STATE_BYTES_MAX });
+    let added = (2..=u8::MAX).take_while(|n| run(&mut machine, vec![large(*n)]) == Outcome::Done).count();
+    assert!((100..250).contains(&added), "{added} of half a megabyte");
+    assert_eq!(run(&mut machine, vec![submit(2, &[1])]), full);
+    assert!(machine.state().jobs.is_empty(), "the ended job made room, though not enough");
+    assert!((machine.snapshot().len() as u64) < limits::STATE_BYTES_MAX + (2 << 20));
+    assert_eq!(run(&mut machine, vec![DeleteDocument { id: document(2) }, large(u8::MAX)]), Outcome::Done);
+}
+
+#[test]
 fn a_restored_snapshot_is_the_same_state_with_the_same_digest() {
     let mut machine = StateMachine::default();
     let record = MemberRecord { name: "Amber Otter".into(), kind: Kind::Tab, http: None, domain: 7 };

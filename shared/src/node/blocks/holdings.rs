@@ -44,14 +44,33 @@ pub(in crate::node) fn manifests(state: &State) -> impl Iterator<Item = Manifest
     state.documents.keys().copied().map(Manifest::Document).chain(jobs)
 }
 
+/// Manifests that members may tell of before the leader has applied what they are about.
+const AHEAD_MAX: usize = 1024;
+
 /// The leader's memory of who said to hold what.
 #[derive(Debug, Default)]
 pub(in crate::node) struct HolderMap {
     held: BTreeMap<Manifest, BTreeMap<NodeId, Vec<u8>>>,
+    /// Those that were not in the state when somebody told of them.
+    ahead: BTreeSet<Manifest>,
 }
 
 impl HolderMap {
-    /// Replaces what a node said about a manifest before. The manifest may be one that is not applied here yet.
+    /// A node says what it holds of a manifest, which may be one that is not applied here yet, or that never will be.
+    pub fn hear(&mut self, state: &State, node: NodeId, manifest: Manifest, bits: &[u8]) {
+        if !is_in(state, manifest) {
+            if self.ahead.len() >= AHEAD_MAX {
+                // Whoever told the truth tells it again before long.
+                let never_came =
+                    std::mem::take(&mut self.ahead).into_iter().filter(|ahead| !is_in(state, *ahead));
+                never_came.for_each(|manifest| self.forget(manifest));
+            }
+            self.ahead.insert(manifest);
+        }
+        self.set(node, manifest, bits);
+    }
+
+    /// Replaces what a node said about a manifest before.
     pub fn set(&mut self, node: NodeId, manifest: Manifest, bits: &[u8]) {
         if bits.iter().all(|byte| *byte == 0) || bits.len() > HOLDINGS_BYTES_MAX {
             if let Some(nodes) = self.held.get_mut(&manifest) {
@@ -59,10 +78,7 @@ impl HolderMap {
             }
             return;
         }
-        let room = limits::DOCUMENTS_MAX + limits::JOBS_MAX;
-        if self.held.len() < room || self.held.contains_key(&manifest) {
-            self.held.entry(manifest).or_default().insert(node, bits.to_vec());
-        }
+        self.held.entry(manifest).or_default().insert(node, bits.to_vec());
     }
 
     pub fn add(&mut self, node: NodeId, manifest: Manifest, index: u32) {
@@ -86,6 +102,13 @@ impl HolderMap {
 
     pub fn forget(&mut self, manifest: Manifest) {
         self.held.remove(&manifest);
+    }
+}
+
+fn is_in(state: &State, manifest: Manifest) -> bool {
+    match manifest {
+        Manifest::Document(id) => state.documents.contains_key(&id),
+        Manifest::Table(id) | Manifest::Partials(id) => state.jobs.contains_key(&id),
     }
 }
 
@@ -226,6 +249,7 @@ fn batches(told: impl Iterator<Item = (Manifest, Bytes)>) -> Vec<Vec<(Manifest, 
 mod tests {
     use super::*;
     use crate::ids::{DocumentId, JobId};
+    use crate::state_machine::Document;
 
     fn node(n: u8) -> NodeId {
         NodeId::from_bytes([n; 10])
@@ -259,6 +283,27 @@ mod tests {
         assert_eq!(map.holders(manifest, 0).count(), 0);
         map.add(node(1), manifest, u32::MAX);
         assert!(!map.holds(node(1), manifest, u32::MAX));
+    }
+
+    #[test]
+    fn manifests_that_nobody_made_do_not_crowd_out_the_others() {
+        let (mut map, mut state) = (HolderMap::default(), State::default());
+        let document = |n: u16| {
+            let mut id = [0; 10];
+            id[..2].copy_from_slice(&n.to_be_bytes());
+            DocumentId::from_bytes(id)
+        };
+        let known = Manifest::Document(document(u16::MAX));
+        map.hear(&state, node(1), known, &[1]);
+        let blocks = Vec::new();
+        let Manifest::Document(id) = known else { unreachable!("made above") };
+        let (name, at) = (String::new(), Time::ZERO);
+        state.documents.insert(id, Document { id, name, bytes: 0, blocks, added_at: at, expires_at: None });
+        for n in 0..3 * AHEAD_MAX as u16 {
+            map.hear(&state, node(2), Manifest::Document(document(n)), &[1]);
+            assert!(map.held.len() <= AHEAD_MAX + 1);
+        }
+        assert!(map.holds(node(1), known, 0), "what came to be is kept");
     }
 
     #[test]

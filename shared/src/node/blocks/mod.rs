@@ -330,7 +330,7 @@ impl Blocks {
                         self.has_come(context, Manifest::Table(*id));
                     }
                 }
-                Change::DocumentRemoved(_) => self.collection.soon(context.now),
+                Change::DocumentRemoved(_) | Change::JobForgotten(_) => self.collection.soon(context.now),
                 Change::MemberChanged(_) => {}
             }
         }
