@@ -38,6 +38,8 @@ pub struct Broker<L> {
     rooms: BTreeMap<RoomName, Room<L>>,
     connections: BTreeMap<ConnectionId, Seat>,
     next_connection: u64,
+    /// Nobody is let in any more: a newcomer would find rooms that seem to be empty, and found them anew.
+    closed: bool,
 }
 
 /// Where a connection sits.
@@ -84,7 +86,7 @@ impl<L: Link> Broker<L> {
         let founded = founded
             .into_iter()
             .map(|(name, cluster)| (name, Room { cluster: Founding::Founded(cluster), ..Room::default() }));
-        Broker { rooms: founded.collect(), connections: BTreeMap::new(), next_connection: 0 }
+        Broker { rooms: founded.collect(), connections: BTreeMap::new(), next_connection: 0, closed: false }
     }
 
     /// Lets a node in whose identity has been proven: welcomes it, and tells the others.
@@ -96,6 +98,9 @@ impl<L: Link> Broker<L> {
         profile: Profile,
         link: L,
     ) -> Result<Admission, Refusal> {
+        if self.closed {
+            return Err(Refusal::ShuttingDown);
+        }
         if !self.rooms.contains_key(name) && self.rooms.len() >= limits::ROOMS_MAX {
             return Err(Refusal::TooManyRooms { rooms_max: limits::ROOMS_MAX as u32 });
         }
@@ -165,6 +170,7 @@ impl<L: Link> Broker<L> {
         }
         self.connections.clear();
         self.rooms.clear();
+        self.closed = true;
     }
 
     fn change(&mut self, connection: ConnectionId, change: impl FnOnce(&mut Member<L>)) {

@@ -293,4 +293,6 @@ fn everybody_is_told_when_the_relay_stops() {
     scene.enter('a', member(1)).enter('b', member(1)).log.clear();
     scene.broker.shut_down();
     scene.read().expect(&["a cut: ShuttingDown", "b cut: ShuttingDown"]);
+    // Whoever is late would find a room that nobody founded.
+    scene.enter('c', fresh(2)).expect(&["c refused: ShuttingDown"]);
 }
