@@ -9,6 +9,7 @@ use shared::state_machine::{JobOptions, JobResult, Retention};
 use shared::words::{CSV_HEADER, Mode, TableReader, put_csv_line};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url, window};
@@ -175,31 +176,33 @@ impl Hub {
         let hub = self.clone();
         spawn_local(async move {
             match hub.csv(&result).await {
-                Ok(csv) => offer(&format!("{name}.csv"), &csv),
+                Ok(csv) => save(&format!("{name}.csv"), &csv),
                 Err(error) => hub.complain(&error),
             }
         });
     }
 
-    /// By count, highest first, then by word. Tables are stored by word, so all lines are read before the first is known.
-    async fn csv(&self, result: &JobResult) -> Result<Vec<u8>, RequestError> {
+    /// By count, highest first, then by word. Tables are stored by word, so lines are put by their count, a block at a time.
+    async fn csv(&self, result: &JobResult) -> Result<Blob, RequestError> {
         let mut reader = TableReader::new();
-        let (mut text, mut lines) = (Vec::new(), Vec::new());
+        let mut by_count: BTreeMap<Reverse<u64>, Vec<u8>> = BTreeMap::new();
         for &block in &result.table {
             let Some(Reply::Block(bytes)) = self.ask(Request::ReadBlock { block }).await.transpose()? else {
                 break;
             };
             reader.push(&bytes);
             while let Some(entry) = reader.next_entry().map_err(broken_table)? {
-                let start = text.len();
-                put_csv_line(&mut text, entry.word, entry.count);
-                lines.push((entry.count, start..text.len()));
+                let lines = by_count.entry(Reverse(entry.count)).or_default();
+                put_csv_line(lines, entry.word, entry.count);
             }
         }
         reader.finish().map_err(broken_table)?;
-        lines.sort_by_key(|(count, _)| Reverse(*count));
-        let sorted = lines.into_iter().flat_map(|(_, line)| &text[line]);
-        Ok(CSV_HEADER.iter().chain(sorted).copied().collect())
+        let parts = std::iter::once(CSV_HEADER).chain(by_count.values().map(Vec::as_slice));
+        let parts: js_sys::Array = parts.map(js_sys::Uint8Array::from).collect();
+        let options = BlobPropertyBag::new();
+        options.set_type("text/csv;charset=utf-8");
+        Blob::new_with_u8_array_sequence_and_options(&parts, &options)
+            .map_err(|_| broken_table("the browser has no room for the file"))
     }
 
     fn send(&self, request: Request) {
@@ -237,13 +240,9 @@ fn describe(error: &RequestError) -> String {
     if error.hint.is_empty() { error.message.clone() } else { format!("{}: {}", error.message, error.hint) }
 }
 
-/// Makes the browser save `bytes` under `name`.
-fn offer(name: &str, bytes: &[u8]) {
-    let options = BlobPropertyBag::new();
-    options.set_type("text/csv;charset=utf-8");
-    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
-    let saved = Blob::new_with_u8_array_sequence_and_options(&parts, &options).and_then(|blob| {
-        let url = Url::create_object_url_with_blob(&blob)?;
+/// Makes the browser save a file under `name`.
+fn save(name: &str, file: &Blob) {
+    let saved = Url::create_object_url_with_blob(file).and_then(|url| {
         let document = window().and_then(|window| window.document()).ok_or(JsValue::NULL)?;
         let link: HtmlAnchorElement = document.create_element("a")?.unchecked_into();
         link.set_href(&url);

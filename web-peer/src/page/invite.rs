@@ -32,9 +32,11 @@ fn Copyable(props: &CopyableProps) -> Html {
     let copy = {
         let (text, copied) = (props.text.clone(), copied.clone());
         Callback::from(move |_: MouseEvent| {
-            if let Some(window) = window() {
-                // A browser that refuses leaves the text on show to be copied by hand.
-                let _refused = window.navigator().clipboard().write_text(&text);
+            let Some(window) = window() else { return };
+            let clipboard = window.navigator().clipboard();
+            // Pages of an insecure origin have none. The text is on show, to be copied by hand.
+            if !clipboard.is_undefined() {
+                let _may_be_refused = clipboard.write_text(&text);
                 copied.set(true);
             }
         })

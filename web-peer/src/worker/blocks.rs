@@ -45,24 +45,36 @@ pub enum Outcome {
     Loaded { ticket: Ticket, name: BlockName, result: Result<Bytes, BlockError> },
 }
 
+/// What may still be written.
+enum Room {
+    /// What the node holds, with lengths: memory is bounded by ourselves.
+    Memory { held: BTreeMap<BlockName, u64>, bytes_max: u64 },
+    /// Before the browser is asked again.
+    Disk { left_bytes: u64 },
+}
+
 pub struct Blocks {
-    /// `None` after it could not be opened again.
+    /// `None` after it could not be opened again; the next work tries once more.
     store: Option<BlockStore>,
     waiting: VecDeque<Work>,
     waiting_bytes: usize,
-    /// Bytes that may still be written before the browser is asked again.
-    room_bytes: u64,
+    room: Room,
     /// Outputs that could not be stored, by task.
     unstored: BTreeMap<Ticket, BlockError>,
 }
 
 impl Blocks {
     pub fn new(store: BlockStore) -> Blocks {
+        Blocks::bounded(store, MEMORY_BYTES_MAX)
+    }
+
+    /// Holds so many bytes, unless [`Blocks::set_room`] says that there is a disk.
+    pub fn bounded(store: BlockStore, bytes_max: u64) -> Blocks {
         Blocks {
             store: Some(store),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
-            room_bytes: MEMORY_BYTES_MAX,
+            room: Room::Memory { held: BTreeMap::new(), bytes_max },
             unstored: BTreeMap::new(),
         }
     }
@@ -83,7 +95,8 @@ impl Blocks {
 
     /// What the browser says it has left for this origin.
     pub fn set_room(&mut self, used_bytes: u64, quota_bytes: u64) {
-        self.room_bytes = quota_bytes.saturating_sub(used_bytes).saturating_sub(limits::DISK_SPARE_BYTES);
+        let left_bytes = quota_bytes.saturating_sub(used_bytes).saturating_sub(limits::DISK_SPARE_BYTES);
+        self.room = Room::Disk { left_bytes };
     }
 
     /// Does the next piece: a group of writes under one sync, or one other thing.
@@ -99,6 +112,7 @@ impl Blocks {
                 outcomes.push(Outcome::Node(Input::Block { ticket, result }));
             }
             Some(Work::Operation(BlockOp::Delete { names })) => {
+                self.room.give_back(&names);
                 // What could not be deleted is found again at the next start, and asked about again.
                 let _still_there = self.with(file, |store| store.delete(names));
             }
@@ -164,8 +178,7 @@ impl Blocks {
     }
 
     fn put(&mut self, file: Option<&OpfsFile>, writes: &[Write]) -> Result<(), BlockError> {
-        let bytes: u64 = writes.iter().map(|write| write.bytes.len() as u64).sum();
-        self.room_bytes = self.room_bytes.checked_sub(bytes).ok_or(BlockError::Full)?;
+        self.room.take(writes)?;
         self.with(file, |store| store.put_all(writes.iter().map(|write| (write.name, write.bytes.as_ref()))))
     }
 
@@ -175,17 +188,45 @@ impl Blocks {
         file: Option<&OpfsFile>,
         work: impl FnOnce(&BlockStore) -> Result<T, BlockError>,
     ) -> Result<T, BlockError> {
-        let store = self
-            .store
-            .as_ref()
-            .ok_or_else(|| BlockError::Failed("the blocks cannot be opened".to_owned()))?;
-        let result = work(store);
-        if let (Err(BlockError::Full | BlockError::Failed(_)), Some(file)) = (&result, file) {
-            // The file has one owner at a time: the former has to be gone first.
-            self.store = None;
+        if let (None, Some(file)) = (&self.store, file) {
             self.store = BlockStore::open(file.backend()).ok().map(|(store, _)| store);
         }
+        let Some(store) = &self.store else {
+            return Err(BlockError::Failed("the blocks cannot be opened".to_owned()));
+        };
+        let result = work(store);
+        if matches!(result, Err(BlockError::Full | BlockError::Failed(_))) && file.is_some() {
+            // The file has one owner at a time: the former has to be gone before it is opened again.
+            self.store = None;
+        }
         result
+    }
+}
+
+impl Room {
+    fn take(&mut self, writes: &[Write]) -> Result<(), BlockError> {
+        let lengths = || writes.iter().map(|write| (write.name, write.bytes.len() as u64));
+        match self {
+            Room::Disk { left_bytes } => {
+                let bytes = lengths().map(|(_, bytes)| bytes).sum();
+                *left_bytes = left_bytes.checked_sub(bytes).ok_or(BlockError::Full)?;
+            }
+            Room::Memory { held, bytes_max } => {
+                let new = lengths().filter(|(name, _)| !held.contains_key(name)).map(|(_, bytes)| bytes);
+                if held.values().sum::<u64>() + new.sum::<u64>() > *bytes_max {
+                    return Err(BlockError::Full);
+                }
+                held.extend(lengths());
+            }
+        }
+        Ok(())
+    }
+
+    /// A browser says by itself what has come free on its disk.
+    fn give_back(&mut self, names: &[BlockName]) {
+        if let Room::Memory { held, .. } = self {
+            held.retain(|name, _| !names.contains(name));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::bridge::{Start, StoragePlace};
 use bytes::Bytes;
 use redb::StorageBackend as _;
 use shared::ids::{ClusterId, Hash, NodeId, RoomName};
+use shared::limits;
 use shared::node::{BlockError, BlockName, BlockOp, BlockOutcome, Input, PersistOp};
 use shared::raft::{self, HardState, StorageOp, Term};
 use shared::storage::{BlockStore, LogStore};
@@ -117,21 +118,36 @@ async fn a_block_beyond_the_quota_is_refused_and_smaller_ones_still_fit() {
     let store = BlockStore::open(redb::backends::InMemoryBackend::new()).unwrap().0;
     let mut blocks = Blocks::new(store);
     // What is left is the room that stays free, and 20 bytes.
-    blocks.set_room(0, (64 << 20) + 20);
-    let (big, small) = (content(b"more than there is room for"), content(b"fits"));
-    for (number, (name, bytes)) in [big, small].into_iter().enumerate() {
+    blocks.set_room(0, limits::DISK_SPARE_BYTES + 20);
+    let results = put_all(&mut blocks, &[b"more than there is room for", b"fits"]);
+    assert_eq!(results, [Err(BlockError::Full), Ok(BlockOutcome::Stored)]);
+}
+
+#[wasm_bindgen_test]
+fn memory_that_a_deleted_block_took_is_used_again() {
+    let store = BlockStore::open(redb::backends::InMemoryBackend::new()).unwrap().0;
+    let mut blocks = Blocks::bounded(store, 20);
+    let mut put = |text| put_all(&mut blocks, &[text]).pop();
+    assert_eq!(put(b"fifteen letters"), Some(Ok(BlockOutcome::Stored)));
+    assert_eq!(put(b"fifteen letters"), Some(Ok(BlockOutcome::Stored)), "it is there already");
+    assert_eq!(put(b"another text"), Some(Err(BlockError::Full)));
+    blocks.add(Work::Operation(BlockOp::Delete { names: vec![content(b"fifteen letters").0] }));
+    blocks.turn(None, &mut Vec::new());
+    assert_eq!(put_all(&mut blocks, &[b"another text"]), [Ok(BlockOutcome::Stored)]);
+}
+
+/// Puts blocks together and returns the answers.
+fn put_all(blocks: &mut Blocks, texts: &[&'static [u8]]) -> Vec<Result<BlockOutcome, BlockError>> {
+    for (number, (name, bytes)) in texts.iter().map(|text| content(text)).enumerate() {
         blocks.add(Work::Operation(BlockOp::Put { ticket: Ticket(number as u64), name, bytes }));
     }
     let mut outcomes = Vec::new();
     blocks.turn(None, &mut outcomes);
-    let results: Vec<_> = outcomes
-        .into_iter()
-        .map(|outcome| match outcome {
-            Outcome::Node(Input::Block { result, .. }) => result,
-            _ => panic!("writes are answered as blocks"),
-        })
-        .collect();
-    assert_eq!(results, [Err(BlockError::Full), Ok(BlockOutcome::Stored)]);
+    let result = |outcome| match outcome {
+        Outcome::Node(Input::Block { result, .. }) => result,
+        _ => panic!("writes are answered as blocks"),
+    };
+    outcomes.into_iter().map(result).collect()
 }
 
 #[wasm_bindgen_test]
