@@ -3,6 +3,8 @@
 use crate::driver::{self, NodeHandle, NodeOptions, StartError};
 use crate::host;
 use crate::http::{self, AppState};
+use axum::response::Redirect;
+use axum::routing::get;
 use std::io;
 use std::net::SocketAddr;
 use tokio::sync::watch;
@@ -51,8 +53,12 @@ pub async fn start(
         _ => StandaloneError::Listen { address, source },
     })?;
     options.http = Some(host::origin(bound));
+    let page = format!("{}/r/{room}", options.relay.origin);
     let node = driver::start_node(options).await?;
     let routes = http::router(AppState { nodes: vec![node.clone()], room, token, loopback });
+    // A tab speaks to the relay, so the page comes from there. A browser takes the part after # along by itself.
+    let to_relay = get(move || async move { Redirect::temporary(&page) });
+    let routes = routes.route("/", to_relay.clone()).route("/r/{room}", to_relay);
     Ok(StandaloneNode { node, http: Some(bound), server: Some(host::serve(listener, routes)) })
 }
 

@@ -3,7 +3,8 @@
 #![cfg(unix)]
 
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -220,7 +221,21 @@ fn a_node_joins_and_answers_http_too() {
     assert_eq!(member["http"], address);
     let seen: Value = serde_json::from_slice(&run(&address, &["status", "--json"]).stdout).unwrap();
     assert_eq!(seen["node"], node.started["node"], "the node itself answers");
+    let page = redirect_of(&format!("{address}/r/lobby"));
+    assert_eq!(page, relay.link(), "a tab needs the relay");
     assert_eq!(node.stop("-TERM"), Some(0));
+}
+
+/// Where an address leads to.
+fn redirect_of(address: &str) -> String {
+    let mut connection =
+        TcpStream::connect(address.trim_start_matches("http://").split('/').next().unwrap()).unwrap();
+    let path = address.splitn(4, '/').nth(3).unwrap();
+    write!(connection, "GET /{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").unwrap();
+    let answer = std::io::read_to_string(connection).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 307"), "{answer}");
+    let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
+    location.unwrap_or_else(|| panic!("no location: {answer}")).to_owned()
 }
 
 /// A text in many scripts, of several chunks.
