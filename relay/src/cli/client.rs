@@ -18,6 +18,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// Without a bound on silence: the connection's own counts from the request on, however much of a text is still sent.
+    uploads: reqwest::Client,
     link: Link,
 }
 
@@ -37,20 +39,38 @@ struct ErrorDetails {
 
 impl Client {
     pub fn new(link: Link) -> Result<Client, Failure> {
+        Client::with_read_timeout(link, READ_TIMEOUT)
+    }
+
+    pub(super) fn with_read_timeout(link: Link, read_timeout: Duration) -> Result<Client, Failure> {
         // Fails only when there is one already, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .build()
-            .map_err(|error| Failure::failed(format!("no connection can be made: {}", cause(&error))))?;
-        Ok(Client { http, link })
+        let builder = || reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+        let uploads = builder();
+        // The system's own bound would break off what a busy relay takes slowly: `upload` has one of its own.
+        #[cfg(target_os = "linux")]
+        let uploads = uploads.tcp_user_timeout(None);
+        let built = |builder: reqwest::ClientBuilder| {
+            builder
+                .build()
+                .map_err(|error| Failure::failed(format!("no connection can be made: {}", cause(&error))))
+        };
+        Ok(Client { http: built(builder().read_timeout(read_timeout))?, uploads: built(uploads)?, link })
     }
 
     /// A request below `/api/v1/rooms/ROOM/`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request_of(&self.http, method, path)
+    }
+
+    /// The same for a long body. Whoever sends it has to notice when it stands still.
+    pub fn upload_request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request_of(&self.uploads, method, path)
+    }
+
+    fn request_of(&self, http: &reqwest::Client, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}/api/v1/rooms/{}/{path}", self.link.origin(), self.link.room());
-        let request = self.http.request(method, url);
+        let request = http.request(method, url);
         match self.link.token() {
             Some(token) => request.bearer_auth(token.to_text()),
             None => request,
