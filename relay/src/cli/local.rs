@@ -6,8 +6,9 @@ use indicatif::ProgressBar;
 use shared::words::{CountError, Edges, Lane, Mode, Seam, Table};
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex};
+use std::thread::ScopedJoinHandle;
 
 /// How much of a text a thread is given at a time.
 const PIECE_BYTES: usize = 1 << 20;
@@ -47,18 +48,23 @@ fn count_input(
     let mut source = input.open()?;
     let (full, pieces) = mpsc::sync_channel(lanes.len() * PIECES_WAITING);
     let (empty, emptied) = mpsc::channel();
-    let pieces = Mutex::new(pieces);
+    // The threads alone hold on to it: when the last of them ends, reading ends too.
+    let pieces = Arc::new(Mutex::new(pieces));
     let joint = Mutex::new(Joint { seam: Seam::new(mode), error: None });
-    let read = std::thread::scope(|scope| {
-        for lane in lanes {
-            let (pieces, joint, empty) = (&pieces, &joint, empty.clone());
-            scope.spawn(move || count_pieces(lane, pieces, joint, &empty));
-        }
-        drop(empty);
-        read_pieces(&mut *source, full, &emptied, progress)
+    let (read, has_stopped) = std::thread::scope(|scope| {
+        let counts = |lane| {
+            let (pieces, joint, empty) = (pieces.clone(), &joint, empty.clone());
+            scope.spawn(move || count_pieces(lane, &pieces, joint, &empty))
+        };
+        let threads: Vec<ScopedJoinHandle<()>> = lanes.iter_mut().map(counts).collect();
+        drop((pieces, empty));
+        let read = read_pieces(&mut *source, full, &emptied, progress);
+        let stopped: Vec<bool> = threads.into_iter().map(|thread| thread.join().is_err()).collect();
+        (read, stopped.contains(&true))
     });
     read.map_err(|error| Failure::input(input.name(), &error))?;
-    let joint = joint.into_inner().map_err(|_| Failure::failed("a counting thread stopped"))?;
+    let joint = joint.into_inner().ok().filter(|_| !has_stopped);
+    let joint = joint.ok_or_else(|| Failure::failed("a counting thread stopped"))?;
     match joint.error {
         Some(error) => Err(Failure::failed(format!("{} cannot be counted: {error}", input.name()))),
         None => Ok(joint.seam),
@@ -129,6 +135,7 @@ fn read_pieces(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::limits::OPEN_EDGE_BYTES_MAX;
     use shared::words::count_all;
 
     fn count_texts(mode: Mode, texts: &[&[u8]], threads: usize) -> Table {
@@ -152,6 +159,22 @@ mod tests {
                 assert_eq!(count_texts(mode, &[text.as_bytes()], threads), whole, "{mode} on {threads}");
             }
         }
+    }
+
+    /// The rest is more than the threads and the way to them have room for.
+    #[test]
+    fn a_text_that_cannot_be_counted_ends_the_count() {
+        let text = tempfile::NamedTempFile::new().unwrap();
+        text.as_file().set_len(OPEN_EDGE_BYTES_MAX as u64 + 16 * PIECE_BYTES as u64).unwrap();
+        let input = Input::new(text.path().to_owned());
+        let (ended, has_ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut lanes = [Lane::new(Mode::Whitespace), Lane::new(Mode::Whitespace)];
+            let counted = count_input(Mode::Whitespace, &input, &mut lanes, &ProgressBar::hidden());
+            ended.send(counted.map(drop)).unwrap();
+        });
+        let counted = has_ended.recv_timeout(std::time::Duration::from_secs(60)).expect("the count ends");
+        assert!(counted.unwrap_err().to_string().contains("cannot be counted"));
     }
 
     #[test]
