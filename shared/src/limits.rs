@@ -62,6 +62,9 @@ pub const UPLOADS_MAX: usize = 64;
 /// An upload that nobody feeds for so long is dropped.
 pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(120);
 
+/// How often whoever takes in an upload tells that its text still comes, where a chunk of it takes longer.
+pub const UPLOAD_KEEP_INTERVAL: Duration = Duration::from_secs(30);
+
 /// Copies of every block, or as many as there are members.
 pub const COPIES: usize = 3;
 

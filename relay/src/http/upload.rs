@@ -11,25 +11,49 @@ use shared::ids::{Hash, UploadId};
 use shared::limits;
 use shared::node::api::{Reply, Request};
 use shared::state_machine::{Document, Retention};
+use shared::time::Duration;
 use shared::words::Chunker;
 use std::future::Future;
 use std::pin::Pin;
+use tokio::time::Instant;
 
 /// Stores the body as a document. It is durable, and survives any minority of failures, when this returns.
 pub async fn store(node: &NodeHandle, name: String, retention: Retention, body: Body) -> ApiResult<Document> {
+    store_telling(limits::UPLOAD_KEEP_INTERVAL, node, name, retention, body).await
+}
+
+async fn store_telling(
+    keep_interval: Duration,
+    node: &NodeHandle,
+    name: String,
+    retention: Retention,
+    body: Body,
+) -> ApiResult<Document> {
     check_name(&name)?;
     let Reply::UploadOpened { upload } = ask(node, Request::OpenUpload { name, retention }).await? else {
         return Err(ApiError::unexpected_reply());
     };
     let mut open = OpenUpload { node, upload, finished: false };
-    let mut flight = Flight { node, upload, position: 0, window: FuturesUnordered::new() };
+    let (window, told_at) = (FuturesUnordered::new(), Instant::now());
+    let mut flight = Flight { node, upload, position: 0, window, told_at };
     let mut chunker = Chunker::new();
     let mut pieces = body.into_data_stream();
-    while let Some(piece) = next_piece(&mut pieces).await? {
+    loop {
+        let piece = tokio::select! {
+            // First of all: a chunk is on its way only when it has been looked at.
+            biased;
+            Some(landed) = flight.window.next() => {
+                landed?;
+                continue;
+            }
+            piece = next_piece(&mut pieces) => piece?,
+        };
+        let Some(piece) = piece else { break };
         chunker.push(&piece);
         while let Some(chunk) = chunker.next_chunk() {
             flight.send(chunk).await?;
         }
+        flight.keep(keep_interval).await?;
     }
     while let Some(chunk) = chunker.finish() {
         flight.send(chunk).await?;
@@ -76,6 +100,8 @@ struct Flight<'a> {
     upload: UploadId,
     position: u32,
     window: FuturesUnordered<Landing<'a>>,
+    /// When the node last heard of the upload.
+    told_at: Instant,
 }
 
 impl Flight<'_> {
@@ -96,6 +122,16 @@ impl Flight<'_> {
         let chunk = Request::UploadChunk { upload, position, hash, bytes };
         self.window.push(Box::pin(ask(self.node, chunk)));
         self.position += 1;
+        self.told_at = Instant::now();
+        Ok(())
+    }
+
+    /// The text comes, if slowly: the node, which sees whole chunks only, must not take it for one that nobody sends.
+    async fn keep(&mut self, interval: Duration) -> ApiResult<()> {
+        if self.told_at.elapsed() >= interval {
+            self.told_at = Instant::now();
+            ask(self.node, Request::KeepUpload { upload: self.upload }).await?;
+        }
         Ok(())
     }
 
@@ -127,5 +163,56 @@ impl Drop for OpenUpload<'_> {
                 let _told = node.request(Request::AbortUpload { upload }).await;
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use tokio::sync::{broadcast, mpsc};
+
+    /// Longer than anything here takes on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A text of which one piece is there and the end never comes, and what the node hears meanwhile.
+    async fn heard_of(piece: Vec<u8>, keep_interval: Duration, wanted: impl Fn(&Request) -> bool) {
+        let (heard, mut hears) = mpsc::unbounded_channel();
+        let node = NodeHandle::made_up(broadcast::channel(1).0, move |request| {
+            let reply = match &request {
+                Request::OpenUpload { .. } => Reply::UploadOpened { upload: UploadId::from_bytes([1; 10]) },
+                _ => Reply::Done,
+            };
+            // The test may have heard enough.
+            let _ = heard.send(request);
+            Ok(reply)
+        });
+        let pieces = futures_util::stream::iter([Ok::<_, Infallible>(piece)]);
+        let body = Body::from_stream(pieces.chain(futures_util::stream::pending()));
+        let name = "text".to_owned();
+        let until_heard = async {
+            while let Some(request) = hears.recv().await {
+                if wanted(&request) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            stored = store_telling(keep_interval, &node, name, Retention::Keep, body) => panic!("{stored:?}"),
+            heard = tokio::time::timeout(PATIENCE, until_heard) => heard.expect("the node hears of it"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_chunk_leaves_before_the_text_goes_on() {
+        let piece = b"word ".repeat(limits::CHUNK_BYTES_MAX / 5 + 1);
+        let is_chunk = |request: &Request| matches!(request, Request::UploadChunk { position: 0, .. });
+        heard_of(piece, limits::UPLOAD_KEEP_INTERVAL, is_chunk).await;
+    }
+
+    #[tokio::test]
+    async fn a_text_that_comes_slowly_is_kept() {
+        let is_kept = |request: &Request| matches!(request, Request::KeepUpload { .. });
+        heard_of(b"no chunk yet".to_vec(), Duration::ZERO, is_kept).await;
     }
 }

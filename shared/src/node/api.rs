@@ -24,6 +24,10 @@ pub enum Request {
         hash: Hash,
         bytes: Bytes,
     },
+    /// More of the text is on its way, though not a whole chunk yet: the upload is not idle.
+    KeepUpload {
+        upload: UploadId,
+    },
     /// Commits the document. From the answer on it survives any minority of failures.
     FinishUpload {
         upload: UploadId,

@@ -62,7 +62,7 @@ impl TextPlane {
         }
     }
 
-    /// One of `OpenUpload`, `UploadChunk`, `FinishUpload`, `AbortUpload` and `ReadBlock`.
+    /// One of `OpenUpload`, `UploadChunk`, `KeepUpload`, `FinishUpload`, `AbortUpload` and `ReadBlock`.
     pub fn request(&mut self, context: &mut Context<'_>, id: RequestId, request: Request) {
         match request {
             Request::ReadBlock { block } => self.blocks.read(context, id, block),

@@ -6,8 +6,8 @@ use super::storage::text_of;
 use crate::bridge::{CallId, ToPage, UploadOptions, UploadProgress, Uploaded};
 use bytes::Bytes;
 use futures_channel::oneshot;
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use js_sys::Uint8Array;
 use shared::ids::{Hash, UploadId};
 use shared::limits;
@@ -95,6 +95,11 @@ impl Work {
             }
             let position = positions.next().ok_or_else(too_long)?;
             on_their_way.push(self.send_chunk(upload, position, chunk));
+            // A chunk leaves when it is looked at for the first time.
+            if let Some(Some(stored)) = on_their_way.next().now_or_never() {
+                progress.bytes_stored += stored?;
+                self.tell(progress);
+            }
         }
         while let Some(stored) = on_their_way.next().await {
             progress.bytes_stored += stored?;

@@ -76,6 +76,9 @@ impl FakeCluster {
                 self.blocks.insert(hash, bytes);
                 Ok(Reply::Done)
             }
+            Request::KeepUpload { upload } => {
+                self.uploads.get(&upload).map(|_| Reply::Done).ok_or_else(not_found)
+            }
             Request::FinishUpload { upload } => self.finish_upload(upload),
             Request::AbortUpload { upload } => {
                 self.uploads.remove(&upload).map(|_| Reply::Done).ok_or_else(not_found)

@@ -128,9 +128,15 @@ fn uploads_are_bounded_and_idle_ones_end() {
     assert_eq!(code(cluster.ask(nodes[0], one_more())), ErrorCode::Busy);
     assert_eq!(cluster.ask(nodes[0], Request::AbortUpload { upload: uploads[0] }), Ok(Reply::Done));
     assert!(cluster.ask(nodes[0], one_more()).is_ok());
-    cluster.run_for(limits::UPLOAD_IDLE_MAX + Duration::from_secs(1));
+    let half = limits::UPLOAD_IDLE_MAX / 2 + Duration::from_secs(1);
+    cluster.run_for(half);
+    let keep = |upload| Request::KeepUpload { upload };
+    assert_eq!(cluster.ask(nodes[0], keep(uploads[2])), Ok(Reply::Done));
+    cluster.run_for(half);
     let late = Request::FinishUpload { upload: uploads[1] };
     assert_eq!(code(cluster.ask(nodes[0], late)), ErrorCode::NotFound);
+    assert_eq!(code(cluster.ask(nodes[0], keep(uploads[1]))), ErrorCode::NotFound);
+    assert_eq!(cluster.ask(nodes[0], keep(uploads[2])), Ok(Reply::Done));
     assert!(cluster.ask(nodes[0], one_more()).is_ok());
 }
 

@@ -51,7 +51,7 @@ struct Stored {
 type Answer = Result<Option<Reply>, RequestError>;
 
 impl Uploads {
-    /// One of `OpenUpload`, `UploadChunk`, `FinishUpload` and `AbortUpload`.
+    /// One of `OpenUpload`, `UploadChunk`, `KeepUpload`, `FinishUpload` and `AbortUpload`.
     pub fn request(
         &mut self,
         context: &mut Context<'_>,
@@ -66,6 +66,7 @@ impl Uploads {
                 let chunk = Chunk::new(block, bytes, id, context.now);
                 self.take(context, blocks, upload, position, chunk)
             }
+            Request::KeepUpload { upload } => self.keep(context, upload),
             Request::FinishUpload { upload } => self.finish(context, id, upload),
             Request::AbortUpload { upload } => self.abort(context, upload),
             _ => return,
@@ -131,6 +132,12 @@ impl Uploads {
         upload.under_way.insert(position, chunk);
         self.advance(context, blocks, upload_id, position);
         Ok(None)
+    }
+
+    fn keep(&mut self, context: &Context<'_>, upload_id: UploadId) -> Answer {
+        let upload = self.uploads.get_mut(&upload_id).ok_or_else(|| refusals::no_upload(upload_id))?;
+        upload.fed_at = context.now;
+        Ok(Some(Reply::Done))
     }
 
     fn finish(&mut self, context: &mut Context<'_>, id: RequestId, upload_id: UploadId) -> Answer {
