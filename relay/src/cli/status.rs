@@ -5,14 +5,15 @@ use super::failure::{Failure, Kind};
 use super::grid::{Align, Grid};
 use super::output::Output;
 use super::size::{show, thousands};
-use super::sse::Events;
 use super::{Global, watch};
 use ::relay::http::Transfer;
 use reqwest::Method;
 use shared::ids::NodeId;
 use shared::node::api::{ClusterView, MemberView, RoleView};
 use shared::wire::session::Kind as NodeKind;
+use std::convert::Infallible;
 use std::io::IsTerminal as _;
+use std::ops::ControlFlow;
 
 /// Show the cluster: who is there, who leads, how far everybody is
 #[derive(Debug, clap::Args)]
@@ -65,8 +66,7 @@ pub async fn status(global: &Global, arguments: StatusArguments, output: &mut Ou
     if !arguments.watch {
         return write_view(&fetch(&client).await?, output);
     }
-    let mut events = Events::open(&client, "cluster/events").await?;
-    while let Some(event) = events.next().await? {
+    let watched = watch::events(&client, "cluster/events", None, |event| {
         if event.name == "cluster" {
             if std::io::stdout().is_terminal() && !output.is_json() {
                 output.bytes(CLEAR_SCREEN)?;
@@ -74,9 +74,9 @@ pub async fn status(global: &Global, arguments: StatusArguments, output: &mut Ou
             write_view(&watch::parse(&event.data)?, output)?;
             output.flush()?;
         }
-    }
-    Err(Failure::new(Kind::Unavailable, "the relay has ended the connection")
-        .hint("start `wordraft status` again"))
+        Ok(ControlFlow::Continue(()))
+    });
+    watched.await.map(|never: Infallible| match never {})
 }
 
 pub async fn members(

@@ -1,4 +1,4 @@
-//! Follows a job to its end, through restarts of the relay and changes of the leader.
+//! Follows jobs and the cluster, through restarts of the relay and changes of the leader.
 
 use super::client::Client;
 use super::failure::{Failure, Kind};
@@ -7,6 +7,7 @@ use ::relay::http::{JobView, StateView};
 use serde::de::DeserializeOwned;
 use shared::ids::JobId;
 use shared::wire::peer::JobProgress;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// How long the cluster may be out of reach.
@@ -27,37 +28,57 @@ pub async fn until_ended(
     job: JobId,
     mut tell: impl FnMut(&Told) -> Result<(), Failure>,
 ) -> Result<JobView, Failure> {
-    let mut heard_at = Instant::now();
+    let take = |event: &Event| {
+        let Some(told) = understand(event)? else { return Ok(ControlFlow::Continue(())) };
+        tell(&told)?;
+        match told {
+            Told::Job(view) if view.state != StateView::Running => Ok(ControlFlow::Break(*view)),
+            _ => Ok(ControlFlow::Continue(())),
+        }
+    };
+    let watched = events(client, &format!("jobs/{job}/events"), Some(Instant::now()), take).await;
+    watched.map_err(|failure| match failure.kind() {
+        Kind::Unavailable | Kind::TimedOut => {
+            failure.hint(format!("the job may go on: see `wordraft jobs show {job}` later"))
+        }
+        _ => failure,
+    })
+}
+
+/// Hands out events until `take` has what it wants, and connects again when the stream breaks off. A relay that was never
+/// heard of, `heard_at` being None, is not waited for.
+pub async fn events<T>(
+    client: &Client,
+    path: &str,
+    mut heard_at: Option<Instant>,
+    mut take: impl FnMut(&Event) -> Result<ControlFlow<T>, Failure>,
+) -> Result<T, Failure> {
     loop {
-        let failure = match follow(client, job, &mut heard_at, &mut tell).await {
-            Ok(Some(ended)) => return Ok(ended),
-            Ok(None) => Failure::new(Kind::Unavailable, "the relay no longer tells about the job"),
+        let failure = match follow(client, path, &mut heard_at, &mut take).await {
+            Ok(Some(taken)) => return Ok(taken),
+            Ok(None) => Failure::new(Kind::Unavailable, "the relay has ended the connection"),
             Err(failure) if matches!(failure.kind(), Kind::Unavailable | Kind::TimedOut) => failure,
             Err(failure) => return Err(failure),
         };
-        if heard_at.elapsed() > PATIENCE {
-            return Err(failure.hint(format!("the job may go on: see `wordraft jobs show {job}` later")));
+        if heard_at.is_none_or(|at| at.elapsed() > PATIENCE) {
+            return Err(failure);
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Listens until the job or the stream has ended.
-async fn follow(
+/// Listens until `take` or the stream has ended.
+async fn follow<T>(
     client: &Client,
-    job: JobId,
-    heard_at: &mut Instant,
-    tell: &mut impl FnMut(&Told) -> Result<(), Failure>,
-) -> Result<Option<JobView>, Failure> {
-    let mut events = Events::open(client, &format!("jobs/{job}/events")).await?;
+    path: &str,
+    heard_at: &mut Option<Instant>,
+    take: &mut impl FnMut(&Event) -> Result<ControlFlow<T>, Failure>,
+) -> Result<Option<T>, Failure> {
+    let mut events = Events::open(client, path).await?;
     while let Some(event) = events.next().await? {
-        *heard_at = Instant::now();
-        let Some(told) = understand(&event)? else { continue };
-        tell(&told)?;
-        if let Told::Job(view) = told
-            && view.state != StateView::Running
-        {
-            return Ok(Some(*view));
+        *heard_at = Some(Instant::now());
+        if let ControlFlow::Break(taken) = take(&event)? {
+            return Ok(Some(taken));
         }
     }
     Ok(None)
@@ -86,5 +107,38 @@ pub fn check_done(view: JobView) -> Result<JobView, Failure> {
         StateView::Failed => {
             Err(Failure::failed(format!("job {} failed: {}", view.id, view.reason.unwrap_or_default())))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_stream_that_ends_is_opened_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let link = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let client = Client::new(link).unwrap();
+        let server = async {
+            for data in ["1", "2", "3"] {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(connection.read_u8().await.unwrap());
+                }
+                let stream = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: {data}\n\n");
+                connection.write_all(stream.as_bytes()).await.unwrap();
+            }
+        };
+        let mut heard = Vec::new();
+        let watching = events(&client, "cluster/events", None, |event| {
+            heard.push(event.data.clone());
+            Ok(if event.data == "3" { ControlFlow::Break("the last") } else { ControlFlow::Continue(()) })
+        });
+        let ((), watched) = tokio::join!(server, watching);
+        assert_eq!(watched, Ok("the last"));
+        assert_eq!(heard, ["1", "2", "3"]);
     }
 }

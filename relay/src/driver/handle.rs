@@ -138,13 +138,17 @@ impl NodeHandle {
             domain: 0,
         };
         let (orders, mut ordered) = mpsc::unbounded_channel();
+        let (end_sender, end) = watch::channel(None);
         tokio::spawn(async move {
             while let Some(order) = ordered.recv().await {
-                if let Order::Request { request, answer: reply, .. } = order {
+                match order {
                     // Whoever asked may have gone.
-                    let _ = reply.send(answer(request));
+                    Order::Request { request, answer: reply, .. } => drop(reply.send(answer(request))),
+                    Order::ShutDown => break,
+                    Order::Abandon(_) | Order::Profile(_) => {}
                 }
             }
+            end_sender.send_replace(Some(NodeEnd::ShutDown));
         });
         NodeHandle {
             me,
@@ -155,7 +159,7 @@ impl NodeHandle {
             events,
             profile: watch::channel(profile).1,
             connection: watch::channel(Connection::Connected).1,
-            end: watch::channel(None).1,
+            end,
         }
     }
 }

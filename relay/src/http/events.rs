@@ -43,7 +43,7 @@ impl JobWatch {
             return Some(self.tell_job(&job));
         }
         loop {
-            match self.events.recv().await {
+            match next_event(&self.node, &mut self.events).await {
                 Ok(Event::Job(job)) if job.id == self.job => return Some(self.tell_job(&job)),
                 Ok(Event::Progress(all)) => {
                     if let Some(progress) = all.iter().find(|progress| progress.job == self.job) {
@@ -82,7 +82,7 @@ pub async fn of_cluster(access: Access) -> ApiResult<Sse<impl Stream<Item = Told
                 if let Some(told) = next.take().as_ref().and_then(shown) {
                     return Some((Ok(told), (node, events, None)));
                 }
-                next = match events.recv().await {
+                next = match next_event(&node, &mut events).await {
                     Ok(event) => Some(event),
                     // The whole picture makes up for what was missed.
                     Err(RecvError::Lagged(_)) => match ask(&node, Request::Cluster).await {
@@ -94,6 +94,16 @@ pub async fn of_cluster(access: Access) -> ApiResult<Sse<impl Stream<Item = Told
             }
         });
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+}
+
+/// Whoever listens holds the node's channel open, so that it does not close when the node ends.
+async fn next_event(node: &NodeHandle, events: &mut Receiver<Event>) -> Result<Event, RecvError> {
+    tokio::select! {
+        // What happened before the end is told.
+        biased;
+        event = events.recv() => event,
+        _ = node.ended() => Err(RecvError::Closed),
+    }
 }
 
 fn shown(happened: &Event) -> Option<sse::Event> {

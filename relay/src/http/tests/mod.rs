@@ -10,6 +10,9 @@ use shared::ids::RoomName;
 use shared::wire::identity::RoomToken;
 use shared::words::{ByCount, CSV_HEADER, CountReport, Mode, count_all, put_csv_line};
 
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// A server on a free port, and a client that talks to its room.
 struct Server {
     origin: String,
@@ -270,6 +273,22 @@ async fn pages_of_other_sites_may_not_write() {
     let rebound =
         server.request(Method::GET, "documents").header("host", "evil.example").send().await.unwrap();
     assert_eq!(error_of(rebound).await, (403, "wrong_origin".to_owned()));
+}
+
+#[tokio::test]
+async fn streams_of_events_end_with_their_node() {
+    let node = fake::node(true);
+    let server = Server::with(None, Some(node.clone())).await;
+    let body = json!({"documents": [server.add("text", "a b").await]});
+    let job = server.request(Method::POST, "jobs").json(&body).send().await.unwrap();
+    let job: Value = job.json().await.unwrap();
+    let of_job = server.get(&format!("jobs/{}/events", job["id"].as_str().unwrap())).await;
+    let of_cluster = server.get("cluster/events").await;
+    node.shutdown().await;
+    for (stream, told) in [(of_job, "event: job"), (of_cluster, "event: cluster")] {
+        let told_all = tokio::time::timeout(PATIENCE, stream.text()).await.expect("the stream ends").unwrap();
+        assert!(told_all.contains(told), "{told_all}");
+    }
 }
 
 #[tokio::test]
