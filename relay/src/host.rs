@@ -7,7 +7,7 @@ use crate::driver::{self, ComputePool, DataDirectory, DataError, Launch, NodeHan
 use crate::http::{self, AppState};
 use crate::hub::Hub;
 use crate::rooms::{RoomRecords, RoomRecordsError};
-use axum::serve::ListenerExt as _;
+use crate::serve::Server;
 use secret::SecretError;
 use shared::ids::RoomName;
 use shared::node::NodeConfig;
@@ -16,13 +16,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
-/// Answers that are still on their way when the relay stops get this long.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 pub struct RelayOptions {
@@ -48,8 +42,7 @@ pub struct RunningRelay {
     pub link: String,
     pub nodes: Vec<NodeHandle>,
     hub: Arc<Hub>,
-    stop: watch::Sender<bool>,
-    server: JoinHandle<()>,
+    server: Server,
     _directory: DataDirectory,
 }
 
@@ -89,10 +82,10 @@ pub async fn start(options: RelayOptions) -> Result<RunningRelay, HostError> {
     let nodes = start_nodes(hosting, nodes, threads).await?;
     let state = AppState { nodes: nodes.clone(), room: room.clone(), token, loopback };
     let routes = http::router(state).merge(crate::socket::router(hub.clone()));
-    let (stop, server) = serve(listener, routes);
+    let server = Server::start(listener, routes);
     let link = link(&origin, &room, secret.as_deref());
     tracing::info!(%addr, nodes = nodes.len(), %room, "the relay is up");
-    Ok(RunningRelay { addr, link, nodes, hub, stop, server, _directory: directory })
+    Ok(RunningRelay { addr, link, nodes, hub, server, _directory: directory })
 }
 
 impl RunningRelay {
@@ -102,16 +95,7 @@ impl RunningRelay {
             node.shutdown().await;
         }
         self.hub.shut_down();
-        drain(self.stop, self.server).await;
-    }
-}
-
-/// Lets a server finish what it is answering.
-pub(crate) async fn drain(stop: watch::Sender<bool>, mut server: JoinHandle<()>) {
-    let _ = stop.send(true);
-    if tokio::time::timeout(DRAIN_TIME_MAX, &mut server).await.is_err() {
-        // Somebody keeps a stream of events open.
-        server.abort();
+        self.server.drain().await;
     }
 }
 
@@ -168,25 +152,6 @@ async fn start_nodes(
 /// What one of `count` nodes says it has of `threads`: at least one, and all of them together.
 fn share(threads: usize, count: usize, number: usize) -> usize {
     (threads / count + usize::from(number < threads % count)).max(1)
-}
-
-pub(crate) fn serve(listener: TcpListener, routes: axum::Router) -> (watch::Sender<bool>, JoinHandle<()>) {
-    let (stop, mut stopped) = watch::channel(false);
-    let listener = listener.tap_io(|stream| {
-        // Frames are small and somebody waits for each: no delay to gather them.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
-    let server = tokio::spawn(async move {
-        let until = async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(until).await {
-            tracing::error!(%error, "the server stopped");
-        }
-    });
-    (stop, server)
 }
 
 /// Where others reach the relay, even if it listens on every address.

@@ -12,5 +12,6 @@ pub mod http;
 pub mod hub;
 pub mod origin;
 pub mod rooms;
+mod serve;
 pub mod socket;
 pub mod standalone;

@@ -1,13 +1,16 @@
 //! The peers' socket, `/ws/{room}`: a connection from handshake to farewell.
 
 use crate::broker::{decode, protocol};
+use crate::http::{ApiError, ApiResult};
 use crate::hub::{Attachment, Hub};
 use crate::origin;
 use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -16,6 +19,7 @@ use shared::ids::RoomName;
 use shared::limits;
 use shared::wire::session::{Refusal, RelayFrame};
 use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 /// The close code of every refusal. The reason is its text, which any version of the protocol can read.
@@ -36,38 +40,53 @@ enum End {
 
 /// The routes of the socket, to be merged into the relay's.
 pub fn router(hub: Arc<Hub>) -> Router {
-    Router::new().route("/ws/{room}", any(upgrade)).with_state(hub)
+    let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES_MAX));
+    Router::new().route("/ws/{room}", any(upgrade)).with_state(Sockets { hub, handshakes })
+}
+
+#[derive(Clone)]
+struct Sockets {
+    hub: Arc<Hub>,
+    /// Places for those who have not proven who they are.
+    handshakes: Arc<Semaphore>,
 }
 
 async fn upgrade(
-    State(hub): State<Arc<Hub>>,
-    Path(room): Path<String>,
+    State(Sockets { hub, handshakes }): State<Sockets>,
+    room: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
-) -> Response {
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> ApiResult<Response> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if !origin::may_connect(text(header::ORIGIN), text(header::HOST), hub.is_loopback()) {
-        return (StatusCode::FORBIDDEN, "pages of another site may not connect to this relay")
-            .into_response();
+        return Err(ApiError::wrong_origin());
     }
-    let room: RoomName = match room.parse() {
-        Ok(room) => room,
-        Err(error) => return (StatusCode::NOT_FOUND, error.to_string()).into_response(),
-    };
-    upgrade
+    let Path(room) = room.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+    let room: RoomName = room.parse().map_err(|error| ApiError::not_found(format!("{error}")))?;
+    let upgrade = upgrade.map_err(|rejection| {
+        ApiError::new(rejection.status(), "bad_request", rejection.body_text())
+            .hint("this is the socket of the cluster's members: open /r/ROOM in a browser, or use /api/v1")
+    })?;
+    let place = handshakes.try_acquire_owned().map_err(|_| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many nodes are about to connect")
+            .hint("try again in a moment")
+            .header(header::RETRY_AFTER, "1")
+    })?;
+    let upgrade = upgrade
         .max_message_size(limits::SOCKET_MESSAGE_BYTES_MAX)
-        .max_frame_size(limits::SOCKET_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| serve(hub, room, socket))
+        .max_frame_size(limits::SOCKET_MESSAGE_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |socket| serve(hub, room, socket, place)))
 }
 
-async fn serve(hub: Arc<Hub>, room: RoomName, socket: WebSocket) {
+async fn serve(hub: Arc<Hub>, room: RoomName, socket: WebSocket, place: OwnedSemaphorePermit) {
     let (mut sink, mut stream) = socket.split();
-    let end =
-        match timeout(limits::HANDSHAKE_TIME_MAX, shake_hands(&hub, &room, &mut sink, &mut stream)).await {
-            Ok(Ok(attachment)) => carry(&attachment, &mut sink, &mut stream).await,
-            Ok(Err(end)) => end,
-            Err(_) => End::Refused(protocol("no Hello in time")),
-        };
+    let shaken = timeout(limits::HANDSHAKE_TIME_MAX, shake_hands(&hub, &room, &mut sink, &mut stream)).await;
+    drop(place);
+    let end = match shaken {
+        Ok(Ok(attachment)) => carry(&attachment, &mut sink, &mut stream).await,
+        Ok(Err(end)) => end,
+        Err(_) => End::Refused(protocol("no Hello in time")),
+    };
     if let End::Refused(reason) = end {
         tracing::info!(%room, %reason, "connection refused or cut");
         // Whoever does not read it in time goes without.

@@ -3,12 +3,11 @@
 use crate::driver::{self, NodeHandle, NodeOptions, StartError};
 use crate::host;
 use crate::http::{self, AppState};
+use crate::serve::Server;
 use axum::response::Redirect;
 use axum::routing::get;
 use std::io;
 use std::net::SocketAddr;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 /// A node at work. It runs until [`StandaloneNode::shutdown`].
 #[derive(Debug)]
@@ -16,7 +15,7 @@ pub struct StandaloneNode {
     pub node: NodeHandle,
     /// Where it answers HTTP.
     pub http: Option<SocketAddr>,
-    server: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+    server: Option<Server>,
 }
 
 /// Why a node does not start.
@@ -59,15 +58,15 @@ pub async fn start(
     // A tab speaks to the relay, so the page comes from there. A browser takes the part after # along by itself.
     let to_relay = get(move || async move { Redirect::temporary(&page) });
     let routes = routes.route("/", to_relay.clone()).route("/r/{room}", to_relay);
-    Ok(StandaloneNode { node, http: Some(bound), server: Some(host::serve(listener, routes)) })
+    Ok(StandaloneNode { node, http: Some(bound), server: Some(Server::start(listener, routes)) })
 }
 
 impl StandaloneNode {
     /// Stops node and server, and returns when all files are closed.
     pub async fn shutdown(self) {
         self.node.shutdown().await;
-        if let Some((stop, server)) = self.server {
-            host::drain(stop, server).await;
+        if let Some(server) = self.server {
+            server.drain().await;
         }
     }
 }

@@ -205,6 +205,46 @@ async fn pages_of_other_sites_and_rooms_that_cannot_be_are_turned_away() {
 }
 
 #[tokio::test]
+async fn a_request_that_opens_no_socket_gets_an_error_like_all_others() {
+    let relay = TestRelay::start(0).await;
+    // A relay on this machine only speaks without encryption; the library asks for a provider all the same.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    for (path, status) in [("lobby", 400), ("Not_A_Room", 404), ("%ff", 400)] {
+        let answer = reqwest::get(format!("http://{}/ws/{path}", relay.relay.addr)).await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert!(body["error"]["code"].is_string() && body["error"]["hint"].is_string(), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_have_few_places_and_members_do_not_mind() {
+    let relay = TestRelay::start(0).await;
+    let addr = relay.relay.addr;
+    let (mut member, _) = Peer::enter(addr, 1).await;
+    let dial = async || connect_async(format!("ws://{addr}/ws/lobby").into_client_request().unwrap()).await;
+    let mut strangers = Vec::new();
+    let refused = loop {
+        assert!(strangers.len() < 10 * limits::HANDSHAKES_MAX, "nobody is refused");
+        match dial().await {
+            Ok((stranger, _)) => strangers.push(stranger),
+            Err(SocketError::Http(response)) => break response,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(refused.status(), 503);
+    assert!(strangers.len() >= limits::HANDSHAKES_MAX);
+    member.send(&ClientFrame::Profile(kit::profile("still here"))).await;
+    drop(strangers);
+    let freed = async {
+        while let Err(error) = dial().await {
+            assert!(matches!(error, SocketError::Http(_)), "{error}");
+        }
+    };
+    tokio::time::timeout(kit::PATIENCE, freed).await.expect("places become free");
+}
+
+#[tokio::test]
 async fn a_stopping_relay_says_so() {
     let TestRelay { relay, directory: _directory } = TestRelay::start(0).await;
     let (mut peer, _) = Peer::enter(relay.addr, 1).await;

@@ -135,6 +135,18 @@ pub const WORDS_PAGE_MAX: u64 = 10_000;
 /// Words that a node sorts at a time while it writes a table as CSV. It reads a longer table several times.
 pub const CSV_BATCH_WORDS: usize = 500_000;
 
+/// HTTP connections that one process answers at a time; further ones wait.
+pub const CONNECTIONS_MAX: u32 = 4096;
+
+/// What a client gets to send the head of a request, and to keep a connection open between two.
+pub const HEADER_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Sockets of peers that have not said a valid `Hello` yet: anybody may open them, and send whole messages.
+pub const HANDSHAKES_MAX: usize = 64;
+
+/// A `Hello` with the longest name and address in it has less than a kilobyte.
+pub const HELLO_BYTES_MAX: usize = 4096;
+
 /// From the opening of a connection to a valid `Hello`.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 

@@ -28,6 +28,9 @@ impl Gate {
 
     /// Judges the first message of a connection that was challenged with `nonce`.
     pub fn check(&self, room: &RoomName, nonce: &Nonce, message: &[u8]) -> Result<Admitted, Refusal> {
+        if message.len() > limits::HELLO_BYTES_MAX {
+            return Err(protocol("the first message is over its limit"));
+        }
         let hello = match decode(message)? {
             ClientFrame::Hello(hello) => hello,
             _ => return Err(protocol("the first frame is not a Hello")),
@@ -140,6 +143,24 @@ mod tests {
             let refusal = gate.check(&room, &NONCE, garbage).expect_err("garbage");
             assert!(matches!(refusal, Refusal::Protocol { .. }), "{garbage:?}: {refusal}");
         }
+    }
+
+    #[test]
+    fn the_first_message_is_short() {
+        let gate = Gate::default();
+        let padded = |bytes: usize| {
+            let mut message = ClientFrame::Founded.encode();
+            message.resize(bytes, 0);
+            gate.check(&RoomName::default(), &NONCE, &message)
+        };
+        let over = Err(protocol("the first message is over its limit"));
+        assert_ne!(padded(limits::HELLO_BYTES_MAX), over);
+        assert_eq!(padded(limits::HELLO_BYTES_MAX + 1), over);
+        let address = Some("a".repeat(limits::ADDRESS_BYTES_MAX));
+        let name = "n".repeat(limits::MEMBER_NAME_BYTES_MAX);
+        let longest =
+            Hello { profile: Profile { name, http: address, ..profile() }, ..hello(Some("sesame")) };
+        assert!(check(Some("sesame"), longest).is_ok());
     }
 
     #[test]

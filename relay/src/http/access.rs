@@ -71,8 +71,7 @@ fn check_origin(loopback: bool, method: &Method, headers: &HeaderMap) -> ApiResu
     if origin::may_connect(origin, text(header::HOST), loopback) {
         return Ok(());
     }
-    Err(ApiError::new(StatusCode::FORBIDDEN, "wrong_origin", "pages of another site may not use this relay")
-        .hint("open the page of this relay itself, under an address of this machine"))
+    Err(ApiError::wrong_origin())
 }
 
 fn check_token(token: &RoomToken, headers: &HeaderMap) -> ApiResult<()> {

@@ -38,6 +38,12 @@ impl ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
+    pub fn wrong_origin() -> ApiError {
+        let message = "pages of another site may not use this relay";
+        ApiError::new(StatusCode::FORBIDDEN, "wrong_origin", message)
+            .hint("open the page of this relay itself, under an address of this machine")
+    }
+
     /// The node gave another kind of answer than the request has.
     pub fn unexpected_reply() -> ApiError {
         ApiError::new(

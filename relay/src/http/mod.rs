@@ -30,6 +30,7 @@ use std::sync::Arc;
 pub use cluster::Transfer;
 pub use documents::{DocumentList, DocumentView};
 pub use error::ApiError;
+pub(crate) use error::ApiResult;
 pub use jobs::{JobList, JobView, Options, StateView, Submission};
 pub use words::WordList;
 

@@ -1,0 +1,166 @@
+//! The HTTP server: takes connections in, within bounds that do not depend on the good will of whoever connects.
+
+use axum::Router;
+use axum::serve::{Listener, ListenerExt as _};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use shared::limits;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+/// Answers that are still on their way when the server stops get this long.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// A server at work. It runs until [`Server::drain`], or until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    connections_max: u32,
+    header_time_max: Duration,
+}
+
+impl Server {
+    pub fn start(listener: TcpListener, routes: Router) -> Server {
+        let connections_max = limits::CONNECTIONS_MAX;
+        let header_time_max = limits::HEADER_TIME_MAX;
+        Server::start_within(Bounds { connections_max, header_time_max }, listener, routes)
+    }
+
+    fn start_within(bounds: Bounds, listener: TcpListener, routes: Router) -> Server {
+        let (stop, mut stopped) = watch::channel(false);
+        let listener = listener.tap_io(|stream| {
+            // Frames are small and somebody waits for each: no delay to gather them.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+        let task = tokio::spawn(async move {
+            let places = Arc::new(Semaphore::new(bounds.connections_max as usize));
+            tokio::select! {
+                () = accept(bounds, listener, routes, &places, stopped.clone()) => {}
+                () = until_stopped(&mut stopped) => {}
+            }
+            // All places are free again when the last connection has ended.
+            let _all = places.acquire_many(bounds.connections_max).await;
+        });
+        Server { stop, task }
+    }
+
+    /// Takes no more connections, and lets what is being answered come to its end.
+    pub async fn drain(mut self) {
+        self.stop.send_replace(true);
+        if tokio::time::timeout(DRAIN_TIME_MAX, &mut self.task).await.is_err() {
+            // Somebody reads an answer slowly.
+            self.task.abort();
+        }
+    }
+}
+
+/// Whoever finds no place waits with the operating system. A socket of a peer leaves its place when its request has been
+/// answered: from then on rooms and handshakes bound it.
+async fn accept<L>(
+    bounds: Bounds,
+    mut listener: L,
+    routes: Router,
+    places: &Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+) where
+    L: Listener,
+{
+    while let Ok(place) = places.clone().acquire_owned().await {
+        let (stream, _) = listener.accept().await;
+        let (routes, mut stopped) = (routes.clone(), stopped.clone());
+        tokio::spawn(async move {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(bounds.header_time_max)
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+                .with_upgrades();
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = until_stopped(&mut stopped) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection broke off");
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
+    // A server that nobody holds any more stops as well.
+    drop(stopped.wait_for(|stop| *stop).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::extract::Path;
+    use axum::routing::get;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    /// Longer than anything here takes on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A server that tells who came.
+    async fn start(bounds: Bounds) -> (Server, SocketAddr, mpsc::UnboundedReceiver<String>) {
+        let (came, comes) = mpsc::unbounded_channel();
+        let answer = async move |Path(name): Path<String>| came.send(name).unwrap_or_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (Server::start_within(bounds, listener, Router::new().route("/{name}", get(answer))), address, comes)
+    }
+
+    async fn ask(connection: &mut TcpStream, name: &str) {
+        let request = format!("GET /{name} HTTP/1.1\r\nhost: here\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_head_that_never_ends_ends_the_connection() {
+        let bounds = Bounds { connections_max: 1, header_time_max: Duration::from_millis(50) };
+        let (_server, address, _) = start(bounds).await;
+        for beginning in ["", "GET / HTTP/1.1\r\nx: y"] {
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            connection.write_all(beginning.as_bytes()).await.unwrap();
+            let ended = timeout(PATIENCE, connection.read_to_end(&mut Vec::new())).await;
+            // Whether it is closed or reset does not matter.
+            let _how = ended.expect("the connection ends");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_connection_more_waits_for_a_place() {
+        let bounds = Bounds { connections_max: 1, header_time_max: PATIENCE };
+        let (server, address, mut comes) = start(bounds).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        ask(&mut first, "first").await;
+        assert_eq!(comes.recv().await.unwrap(), "first");
+        let mut second = TcpStream::connect(address).await.unwrap();
+        ask(&mut second, "second").await;
+        ask(&mut first, "first-again").await;
+        assert_eq!(comes.recv().await.unwrap(), "first-again");
+        drop(first);
+        assert_eq!(comes.recv().await.unwrap(), "second");
+        server.drain().await;
+    }
+}
