@@ -14,7 +14,7 @@ pub fn may_connect(origin: Option<&str>, host: Option<&str>, loopback: bool) -> 
 }
 
 /// `host` with or without a port.
-fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(""),
         None => host.split(':').next().unwrap_or(""),

@@ -3,8 +3,9 @@
 use super::Shared;
 use super::access::{admit, ask};
 use crate::driver::NodeHandle;
+use crate::origin;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use shared::ids::RoomName;
@@ -22,11 +23,20 @@ pub async fn to_leader(
         && let Some(name) = path.get("room").and_then(|room| room.parse::<RoomName>().ok())
         && let Ok(node) = admit(&state, &name, request.method(), request.headers())
         && let Some(address) = leader_address(&node).await
+        && is_reachable(&address, request.headers())
     {
         let location = format!("{address}{}", without_redirect(request.uri()));
         return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
     }
     next.run(request).await
+}
+
+/// An address of this machine leads a client on another one astray: whether it is here shows the name that it asked for.
+fn is_reachable(address: &str, headers: &HeaderMap) -> bool {
+    let host = address.split_once("://").map_or(address, |(_, host)| host);
+    let host = host.split('/').next().unwrap_or_default();
+    let asked = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    !origin::is_loopback(host) || asked.is_some_and(origin::is_loopback)
 }
 
 fn parameters(uri: &Uri) -> impl Iterator<Item = &str> {
@@ -60,6 +70,26 @@ fn other_leader(view: &ClusterView) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_elsewhere_is_sent_to_this_machine() {
+        let check = |address: &str, host: Option<&str>, expected: bool| {
+            let headers = host.map(|host| (header::HOST, host.parse().unwrap()));
+            assert_eq!(
+                is_reachable(address, &headers.into_iter().collect()),
+                expected,
+                "{address} for {host:?}"
+            );
+        };
+        for here in ["http://127.0.0.1:3000", "http://[::1]:3000", "http://localhost", "127.0.0.1:3000"] {
+            check(here, Some("127.0.0.1:3001"), true);
+            check(here, Some("localhost:3001"), true);
+            check(here, Some("relay.example"), false);
+            check(here, None, false);
+        }
+        check("http://192.0.2.7:3000", Some("relay.example"), true);
+        check("http://192.0.2.7:3000", Some("localhost:3001"), true);
+    }
 
     #[test]
     fn a_redirect_asks_for_no_second_one() {
