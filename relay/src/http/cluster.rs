@@ -4,6 +4,7 @@ use super::access::{Access, Id};
 use super::error::{ApiError, ApiResult};
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::ids::NodeId;
@@ -24,12 +25,14 @@ pub async fn show(access: Access) -> ApiResult<Json<ClusterView>> {
 }
 
 /// Answers with the cluster under its new leader.
-pub async fn transfer(access: Access, body: Bytes) -> ApiResult<Json<ClusterView>> {
+pub async fn transfer(access: Access, body: Result<Bytes, BytesRejection>) -> ApiResult<Json<ClusterView>> {
+    let hint = r#"send {"to":"NODE"}, or nothing"#;
+    let body =
+        body.map_err(|rejection| ApiError::body(rejection.status(), rejection.body_text()).hint(hint))?;
     let Transfer { to } = match body.is_empty() {
         true => Transfer::default(),
-        false => serde_json::from_slice(&body).map_err(|error| {
-            ApiError::bad_request(error.to_string()).hint(r#"send {"to":"NODE"}, or nothing"#)
-        })?,
+        false => serde_json::from_slice(&body)
+            .map_err(|error| ApiError::bad_request(error.to_string()).hint(hint))?,
     };
     access.ask(Request::Transfer { to }).await?;
     show(access).await

@@ -38,6 +38,14 @@ impl ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
+    /// A body that cannot be read as what a route takes.
+    pub fn body(status: StatusCode, message: String) -> ApiError {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(status, "too_large", message),
+            _ => ApiError::bad_request(message),
+        }
+    }
+
     pub fn wrong_origin() -> ApiError {
         let message = "pages of another site may not use this relay";
         ApiError::new(StatusCode::FORBIDDEN, "wrong_origin", message)

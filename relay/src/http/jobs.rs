@@ -150,7 +150,7 @@ pub async fn list(access: Access) -> ApiResult<Json<JobList>> {
 
 pub async fn submit(access: Access, body: Result<Json<Submission>, JsonRejection>) -> ApiResult<Response> {
     let Json(submission) = body.map_err(|rejection| {
-        ApiError::bad_request(rejection.body_text()).hint(
+        ApiError::body(rejection.status(), rejection.body_text()).hint(
             r#"send {"documents":["ID"],"mode":"unicode","top":10} with Content-Type: application/json"#,
         )
     })?;

@@ -227,6 +227,16 @@ async fn wrong_requests_are_told_what_is_wrong() {
     check(Method::GET, "/no/such/file.js", "", (404, "not_found")).await;
     check(Method::GET, "/api/v1/rooms/attic/documents", "", (404, "not_found")).await;
     check(Method::GET, "/api/v1/rooms/NO-ROOM/documents", "", (404, "not_found")).await;
+    check(Method::GET, "/api/v1/rooms/%ff/jobs", "", (400, "bad_request")).await;
+    check(Method::GET, &format!("{lobby}/jobs/%ff"), "", (400, "bad_request")).await;
+    for path in ["cluster/transfer", "jobs"] {
+        check(Method::POST, &format!("{lobby}/{path}"), "[", (400, "bad_request")).await;
+        // One byte more than a body that is read at once may have.
+        let long = " ".repeat((2 << 20) + 1);
+        let request = server.request(Method::POST, path).header("content-type", "application/json");
+        let error = error_of(request.body(long).send().await.unwrap()).await;
+        assert_eq!(error, (413, "too_large".to_owned()), "{path}");
+    }
     check(Method::PATCH, &format!("{lobby}/documents"), "", (405, "method_not_allowed")).await;
     check(Method::POST, "/livez", "", (405, "method_not_allowed")).await;
     check(Method::GET, &format!("{lobby}/documents/xyz"), "", (404, "not_found")).await;
