@@ -45,6 +45,13 @@ fn wrong_arguments_end_with_2() {
 }
 
 #[test]
+fn a_name_that_would_command_terminals_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    check(&["node", "--data", data, "--name", "\u{1b}[2J"], 2, &["control characters", "choose one without"]);
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing.txt");

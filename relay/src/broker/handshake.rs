@@ -75,6 +75,9 @@ fn check_profile(profile: &Profile) -> Result<(), Refusal> {
     if profile.name.len() > limits::MEMBER_NAME_BYTES_MAX {
         return Err(protocol("the name is too long"));
     }
+    if profile.name.chars().any(char::is_control) {
+        return Err(protocol("the name has control characters in it: choose one without"));
+    }
     if profile.http.as_ref().is_some_and(|address| address.len() > limits::ADDRESS_BYTES_MAX) {
         return Err(protocol("the HTTP address is too long"));
     }
@@ -173,14 +176,24 @@ mod tests {
         assert!(send(limits::FRAME_HEAD_BYTES_MAX, limits::FRAME_BULK_BYTES_MAX).is_ok());
         assert!(send(limits::FRAME_HEAD_BYTES_MAX + 1, 0).is_err());
         assert!(send(0, limits::FRAME_BULK_BYTES_MAX + 1).is_err());
-        let named = |bytes: usize| {
-            let profile = Profile { name: "n".repeat(bytes), ..profile() };
-            (
-                check(None, Hello { profile: profile.clone(), ..hello(None) }),
-                decode(&ClientFrame::Profile(profile).encode()),
-            )
-        };
-        assert!(matches!(named(limits::MEMBER_NAME_BYTES_MAX), (Ok(_), Ok(_))));
-        assert!(matches!(named(limits::MEMBER_NAME_BYTES_MAX + 1), (Err(_), Err(_))));
+        assert!(matches!(named(&"n".repeat(limits::MEMBER_NAME_BYTES_MAX)), (Ok(_), Ok(_))));
+        assert!(matches!(named(&"n".repeat(limits::MEMBER_NAME_BYTES_MAX + 1)), (Err(_), Err(_))));
+    }
+
+    /// Whether a name is let in, and whether one may change to it.
+    fn named(name: &str) -> (Result<Admitted, Refusal>, Result<ClientFrame, Refusal>) {
+        let profile = Profile { name: name.to_owned(), ..profile() };
+        (
+            check(None, Hello { profile: profile.clone(), ..hello(None) }),
+            decode(&ClientFrame::Profile(profile).encode()),
+        )
+    }
+
+    #[test]
+    fn a_name_commands_no_terminal() {
+        assert!(matches!(named("Zoë 中 👍🏽"), (Ok(_), Ok(_))));
+        for name in ["\x1b[31mred", "two\nlines", "\u{9b}2J"] {
+            assert!(matches!(named(name), (Err(_), Err(_))), "{name:?}");
+        }
     }
 }

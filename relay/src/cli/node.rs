@@ -62,9 +62,8 @@ fn announce(global: &Global, running: &StandaloneNode, output: &mut Output) -> R
 fn not_started(error: StandaloneError) -> Failure {
     match error {
         StandaloneError::Node(StartError::Data(error)) => unusable(&error),
-        StandaloneError::Node(StartError::NameTooLong) | StandaloneError::SecretNeeded { .. } => {
-            Failure::usage(error.to_string())
-        }
+        StandaloneError::Node(StartError::NameTooLong | StartError::NameUnprintable)
+        | StandaloneError::SecretNeeded { .. } => Failure::usage(error.to_string()),
         StandaloneError::AddressInUse { .. } => Failure::conflict(error.to_string()),
         _ => Failure::failed(error.to_string()),
     }

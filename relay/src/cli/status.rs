@@ -3,13 +3,13 @@
 use super::client::Client;
 use super::failure::{Failure, Kind};
 use super::grid::{Align, Grid};
-use super::output::Output;
+use super::output::{Output, printable};
 use super::size::{show, thousands};
 use super::{Global, watch};
 use ::relay::http::Transfer;
 use reqwest::Method;
 use shared::ids::NodeId;
-use shared::node::api::{ClusterView, MemberView, RoleView};
+use shared::node::api::{ClusterView, MemberView, QuorumView, RoleView};
 use shared::wire::session::Kind as NodeKind;
 use std::convert::Infallible;
 use std::io::IsTerminal as _;
@@ -130,35 +130,50 @@ fn find<'a>(view: &'a ClusterView, member: &str) -> Result<&'a MemberView, Failu
 }
 
 fn write_leader(view: &ClusterView, output: &mut Output) -> Result<(), Failure> {
-    let leader = view.leader.and_then(|leader| view.members.iter().find(|member| member.node == leader));
-    let Some(MemberView { node, name, kind, .. }) = leader else {
-        let trouble = view.trouble.clone().unwrap_or_else(|| "an election is under way".to_owned());
-        return Err(Failure::new(Kind::Unavailable, format!("there is no leader: {trouble}"))
-            .hint("try again in a moment"));
-    };
-    let term = view.term;
+    let leader = leader_of(view).ok_or_else(|| no_leader(view))?;
     if output.is_json() {
-        return output.json(&serde_json::json!({"node": node, "name": name, "kind": kind, "term": term}));
+        let MemberView { node, name, kind, .. } = leader;
+        let leader = serde_json::json!({"node": node, "name": name, "kind": kind, "term": view.term});
+        return output.json(&leader);
     }
-    output.line(format!("{name} ({}, {node}) leads in term {term}", kind_name(*kind)))
+    output.line(leader_line(leader, view.term))
+}
+
+fn leader_line(leader: &MemberView, term: u64) -> String {
+    let MemberView { node, name, kind, .. } = leader;
+    format!("{} ({}, {node}) leads in term {term}", printable(name), kind_name(*kind))
+}
+
+fn no_leader(view: &ClusterView) -> Failure {
+    let trouble = printable(view.trouble.as_deref().unwrap_or("an election is under way"));
+    Failure::new(Kind::Unavailable, format!("there is no leader: {trouble}")).hint("try again in a moment")
 }
 
 fn write_view(view: &ClusterView, output: &mut Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(view);
     }
-    let leader = view.leader.and_then(|leader| view.members.iter().find(|member| member.node == leader));
-    let leads = leader.map_or_else(|| "no leader".to_owned(), |leader| format!("leader {}", leader.name));
-    let quorum = view.quorum;
-    output.line(format!(
-        "{} voters, {} online, {leads}, term {}, can lose {}",
-        quorum.voters, quorum.online, view.term, quorum.can_lose
-    ))?;
-    if let Some(trouble) = &view.trouble {
-        output.line(output.bold(trouble))?;
+    output.line(headline(view))?;
+    if let Some(trouble) = trouble_line(view, output) {
+        output.line(trouble)?;
     }
     output.line("")?;
     write_members(view, output)
+}
+
+fn headline(view: &ClusterView) -> String {
+    let leads = leader_of(view)
+        .map_or_else(|| "no leader".to_owned(), |leader| format!("leader {}", printable(&leader.name)));
+    let QuorumView { voters, online, can_lose, .. } = view.quorum;
+    format!("{voters} voters, {online} online, {leads}, term {}, can lose {can_lose}", view.term)
+}
+
+fn trouble_line(view: &ClusterView, output: &Output) -> Option<String> {
+    view.trouble.as_ref().map(|trouble| output.bold(printable(trouble)))
+}
+
+fn leader_of(view: &ClusterView) -> Option<&MemberView> {
+    view.leader.and_then(|leader| view.members.iter().find(|member| member.node == leader))
 }
 
 fn write_members(view: &ClusterView, output: &mut Output) -> Result<(), Failure> {
@@ -208,5 +223,39 @@ fn role_name(role: RoleView) -> &'static str {
         RoleView::Follower => "follower",
         RoleView::Learner => "learner",
         RoleView::Joining => "joining",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cluster of one, whose names command terminals.
+    fn view(leads: bool) -> ClusterView {
+        let (node, evil) = ("aaaaaaaaaaaaaaaa", "\u{1b}[2J");
+        let view = serde_json::json!({
+            "node": node, "cluster": null, "term": 1, "leader": leads.then_some(node), "trouble": evil,
+            "quorum": {"voters": 1, "online": 1, "needed": 1, "can_lose": 0, "healthy": leads},
+            "members": [{
+                "node": node, "name": evil, "kind": "server", "role": "leader", "online": true, "hidden": false,
+                "http": null, "term": 1, "last": 1, "commit": 1, "applied": 1, "lag": 0, "chunks": 0, "bytes": 0,
+                "speed": 0, "threads": 1, "busy": 0, "digest": "",
+            }],
+        });
+        serde_json::from_value(view).unwrap()
+    }
+
+    #[test]
+    fn names_and_troubles_cannot_command_the_terminal() {
+        let output = Output::new(false);
+        let lines = [
+            headline(&view(true)),
+            trouble_line(&view(true), &output).unwrap(),
+            leader_line(leader_of(&view(true)).unwrap(), 1),
+            no_leader(&view(false)).to_string(),
+        ];
+        for line in lines {
+            assert!(line.contains("\\u{1b}[2J") && !line.contains("\u{1b}[2J"), "{line}");
+        }
     }
 }

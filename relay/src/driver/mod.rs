@@ -64,6 +64,8 @@ pub enum StartError {
     Node(#[from] NodeError),
     #[error("the name has more than {} bytes: choose a shorter one", limits::MEMBER_NAME_BYTES_MAX)]
     NameTooLong,
+    #[error("the name has control characters in it: choose one without")]
+    NameUnprintable,
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -85,6 +87,9 @@ pub async fn start_node(options: NodeOptions) -> Result<NodeHandle, StartError> 
 pub async fn launch(launch: Launch) -> Result<NodeHandle, StartError> {
     if launch.name.as_ref().is_some_and(|name| name.len() > limits::MEMBER_NAME_BYTES_MAX) {
         return Err(StartError::NameTooLong);
+    }
+    if launch.name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
+        return Err(StartError::NameUnprintable);
     }
     // Opening reads and checks whole files.
     tokio::task::spawn_blocking(move || open(launch)).await.map_err(std::io::Error::other)?

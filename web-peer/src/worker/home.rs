@@ -190,7 +190,9 @@ fn name_for(start: &Start, identity: &Identity, remembered: Option<Vec<u8>>) -> 
 
 /// Whether others would accept this as a member's name.
 pub fn is_name(name: &str) -> bool {
-    !name.trim().is_empty() && name.len() <= limits::MEMBER_NAME_BYTES_MAX
+    !name.trim().is_empty()
+        && name.len() <= limits::MEMBER_NAME_BYTES_MAX
+        && !name.chars().any(char::is_control)
 }
 
 /// A domain need not be secret, only different elsewhere; the seed itself must stay here, so it is hashed.
