@@ -27,7 +27,6 @@ Usage: cargo xtask COMMAND
   tools                        only install the Wasm target and the pinned tools
   page                         only build the page into dist/
   sim [ARGS]                   the simulator, in release (for instance: sim --seeds 1000)
-  bench [ARGS]                 the benchmarks of `wordraft bench`
   dist                         an archive with the optimised binary and its checksum, in target/package";
 
 fn main() -> ExitCode {
@@ -59,11 +58,6 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
         }
         "page" => page::build(&workspace, &tools::ensure(&workspace)?)?,
         "sim" => workspace.cargo_run_release("simulator", "simulator", rest)?,
-        "bench" => {
-            let arguments: Vec<String> =
-                std::iter::once("bench".to_owned()).chain(rest.iter().cloned()).collect();
-            workspace.cargo_run_release("relay", "wordraft", &arguments)?;
-        }
         "dist" => dist::dist(&workspace)?,
         "help" | "--help" | "-h" => println!("{USAGE}"),
         unknown => return Ok(usage_error(&format!("there is no command \"{unknown}\""))),

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const PROBE_TIME_MAX: Duration = Duration::from_secs(2);
-/// A relay that was asked to stop hands leadership over and syncs its stores first.
+/// A relay that was asked to stop first lets answers come to their end and its nodes close their stores.
 const STOP_TIME_MAX: Duration = Duration::from_secs(15);
 const LAST_WORDS: usize = 20;
 
