@@ -36,6 +36,10 @@ fn wrong_arguments_end_with_2() {
     check(&["count", "--threads", "2", "x"], 2, &["--local"]);
     check(&["count", "--local", "--threads", "0", "x"], 2, &["--threads"]);
     check(&["count", "--verify", "3", "x"], 2, &["--verify 3 is not possible yet", "leave --verify out"]);
+    check(&["count", "--top", "100001", "-"], 2, &["--top 100001", "at most 100000", "--csv"]);
+    check(&["count", "--top", "100000", "-"], 3, &["no relay answers"]);
+    check(&["count", "--csv", "--top", "100001", "-"], 3, &["no relay answers"]);
+    check(&["jobs", "show", "aaaaaaaaaaaaaaaa", "--top", "100001"], 2, &["at most 100000"]);
     check(&["count", "--local", "-", "-"], 2, &["once"]);
     check(&["sample", "--bytes", "many"], 2, &["many"]);
     check(&["sample", "--words", "0"], 2, &["--words"]);

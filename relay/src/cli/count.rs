@@ -67,6 +67,8 @@ pub async fn run(global: &Global, arguments: Arguments, output: &mut Output) -> 
         return Err(Failure::usage(format!("--verify {} is not possible yet: only 1 is", arguments.verify))
             .hint("leave --verify out: every part is counted by one member"));
     }
+    let top = arguments.top.filter(|_| !arguments.csv && !arguments.local);
+    top.map_or(Ok(()), report::check_top)?;
     if arguments.local {
         signals::exit_on_signal(global.json, || std::future::ready(()));
         return run_local(arguments, output);

@@ -110,6 +110,7 @@ fn state_name(state: StateView) -> &'static str {
 }
 
 async fn show(client: &Client, job: JobId, top: u32, output: &mut Output) -> Result<(), Failure> {
+    report::check_top(top)?;
     let view: JobView = client.get(&format!("jobs/{job}?top={top}")).await?;
     if output.is_json() {
         return output.json(&view);

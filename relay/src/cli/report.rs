@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::output::{Output, printable};
 use super::size::{show, thousands};
+use shared::limits;
 use shared::words::{CountReport, ReportWord};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -11,6 +12,16 @@ const BAR_COLUMNS: u64 = 30;
 
 /// Columns of a word; a longer one is shown cut.
 const WORD_COLUMNS_MAX: usize = 40;
+
+/// Found out before a relay is asked for anything.
+pub fn check_top(top: u32) -> Result<(), Failure> {
+    let max = limits::REPORT_TOP_MAX;
+    if top > max {
+        return Err(Failure::usage(format!("--top {top} is too much: a report shows at most {max} words"))
+            .hint("`wordraft count --csv` and `wordraft jobs words JOB --csv` have no limit"));
+    }
+    Ok(())
+}
 
 pub fn write(report: &CountReport, output: &mut Output) -> Result<(), Failure> {
     write_totals(report, output)?;
