@@ -226,6 +226,22 @@ fn a_node_joins_and_answers_http_too() {
     assert_eq!(node.stop("-TERM"), Some(0));
 }
 
+#[test]
+fn whoever_sends_a_large_text_gets_to_read_why_it_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let relay = Process::relay(directory.path(), "1", &[]);
+    let mut connection = TcpStream::connect(relay.started["listen"].as_str().unwrap()).unwrap();
+    let bytes = 30_000_000;
+    write!(
+        connection,
+        "POST /api/v1/rooms/attic/documents HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {bytes}\r\n\r\n"
+    )
+    .unwrap();
+    connection.write_all(&vec![b'a'; bytes]).unwrap();
+    let answer = std::io::read_to_string(connection).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("check the link"), "{answer}");
+}
+
 /// Where an address leads to.
 fn redirect_of(address: &str) -> String {
     let mut connection =

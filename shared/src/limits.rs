@@ -165,6 +165,9 @@ pub const FAREWELL_TIME_MAX: Duration = Duration::from_secs(1);
 /// Room that blocks leave on a disk. The log needs some as well, and a node whose log cannot be written has to stop.
 pub const DISK_SPARE_BYTES: u64 = 64 << 20;
 
+/// A text that was refused is read on for so long, so that its sender gets to read why.
+pub const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// The first pause before a node tries its relay again. It doubles with every failure.
 pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(50);
 

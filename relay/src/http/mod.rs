@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod health;
 mod jobs;
+mod linger;
 mod page;
 mod redirect;
 mod report;
@@ -64,7 +65,8 @@ pub fn router(state: AppState) -> Router {
         .route("/cluster/events", get(events::of_cluster))
         .route("/cluster/transfer", post(cluster::transfer))
         .route("/cluster/members/{node}", delete(cluster::remove))
-        .layer(middleware::from_fn_with_state(state.clone(), redirect::to_leader));
+        .layer(middleware::from_fn_with_state(state.clone(), redirect::to_leader))
+        .layer(middleware::map_request(linger::read_to_the_end));
     Router::new()
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
