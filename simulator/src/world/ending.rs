@@ -2,8 +2,11 @@
 
 use super::{Due, World};
 use crate::checker::Violation;
-use shared::ids::NodeId;
+use crate::member::Member;
+use shared::ids::{Hash, NodeId};
 use shared::node::{BlockName, Input};
+use shared::raft::Membership;
+use shared::state_machine::{BlockRef, JobState, State};
 use shared::time::Duration;
 
 impl World {
@@ -51,12 +54,34 @@ impl World {
         if let Some(missing) = self.workload.missing(process.node.state())? {
             return Ok(Some(missing));
         }
-        let lost = |hash: &shared::ids::Hash| {
-            !self.members.values().any(|member| member.disk.block(BlockName::Content(*hash)).is_some())
-        };
+        let lost = |hash: &Hash| !self.members.values().any(|member| holds(member, hash));
         if let Some(hash) = self.workload.blocks().find(lost) {
             return Ok(Some(format!("block {hash} of an acknowledged document")));
         }
-        Ok(None)
+        Ok(self.in_danger(&top.raft.membership, process.node.state()))
     }
+
+    /// A block that the loss of a minority of the voters would lose, learners or not.
+    fn in_danger(&self, membership: &Membership, state: &State) -> Option<String> {
+        if membership.is_joint() {
+            return Some("the end of a change of voters".to_owned());
+        }
+        let results = state.jobs.values().filter_map(|job| match &job.state {
+            JobState::Done(result) => Some(&result.table),
+            _ => None,
+        });
+        let mut blocks = state.documents.values().map(|document| &document.blocks).chain(results).flatten();
+        let in_danger = |block: &&BlockRef| {
+            let holds_it =
+                |voter: &&NodeId| self.members.get(*voter).is_some_and(|member| holds(member, &block.hash));
+            let copies = membership.voters.iter().filter(holds_it).count();
+            copies < membership.voters.len().div_ceil(2)
+        };
+        let block = blocks.find(in_danger)?;
+        Some(format!("copies of block {} on the voters", block.hash))
+    }
+}
+
+fn holds(member: &Member, hash: &Hash) -> bool {
+    member.disk.block(BlockName::Content(*hash)).is_some()
 }

@@ -3,6 +3,7 @@
 
 use crate::ids::{Hash, NodeId};
 use crate::node::context::Context;
+use crate::raft::Membership;
 use crate::wire::session::{Kind, Profile};
 use std::collections::BTreeSet;
 
@@ -13,6 +14,8 @@ pub(in crate::node) struct Place {
     pub rank: Rank,
     /// Members of one failure domain die together.
     pub domain: u64,
+    /// Whether it votes in the configuration, and in the one that is on its way out while voters change.
+    pub votes: [bool; 2],
 }
 
 /// The better, the smaller.
@@ -25,13 +28,14 @@ pub(in crate::node) enum Rank {
 }
 
 impl Place {
-    pub fn of(node: NodeId, profile: &Profile) -> Place {
+    pub fn of(node: NodeId, profile: &Profile, membership: &Membership) -> Place {
         let rank = match profile {
             Profile { kind: Kind::Server, .. } => Rank::Server,
             Profile { hidden: false, .. } => Rank::Tab,
             Profile { hidden: true, .. } => Rank::HiddenTab,
         };
-        Place { node, rank, domain: profile.domain }
+        let votes = [&membership.voters, &membership.outgoing].map(|half| half.contains(&node));
+        Place { node, rank, domain: profile.domain, votes }
     }
 }
 
@@ -42,14 +46,41 @@ pub(in crate::node) struct Copies {
     pub min: usize,
     /// As many as there should be, if there are members for them.
     pub wanted: usize,
+    /// How many of them have to be on voters, in each half of the configuration: so many that every majority has one.
+    /// Learners may all be gone while the cluster goes on.
+    pub on_voters: [usize; 2],
+}
+
+impl Copies {
+    /// How many voters of each half are still to get a copy when these have one.
+    pub fn voters_missing<'a>(&self, holding: impl Iterator<Item = &'a Place>) -> [usize; 2] {
+        let mut missing = self.on_voters;
+        holding.for_each(|place| place.count_in(&mut missing));
+        missing
+    }
+}
+
+impl Place {
+    fn is_in(&self, missing: [usize; 2]) -> bool {
+        missing.iter().zip(self.votes).any(|(missing, votes)| *missing > 0 && votes)
+    }
+
+    fn count_in(&self, missing: &mut [usize; 2]) {
+        for (missing, votes) in missing.iter_mut().zip(self.votes) {
+            *missing = missing.saturating_sub(votes.into());
+        }
+    }
 }
 
 pub(in crate::node) fn copies(context: &Context<'_>) -> Copies {
+    let Membership { voters, outgoing, .. } = context.membership;
     let wanted = context.config.copies.max(1);
-    let majority = context.membership.voters.len() / 2 + 1;
+    let majority = voters.len() / 2 + 1;
+    // One more than there can be outside of a majority.
+    let on_voters = [voters, outgoing].map(|half| half.len().div_ceil(2));
     // The loss of a learner costs no majority, so it must not cost the only copy either.
     let min = if context.membership.is_voter(context.me) { majority } else { majority.max(2) };
-    Copies { min: wanted.min(min), wanted }
+    Copies { min: wanted.min(min), wanted: on_voters.into_iter().fold(wanted, usize::max), on_voters }
 }
 
 /// All members that are online, in the order of their ids.
@@ -59,33 +90,49 @@ pub(in crate::node) fn places(context: &Context<'_>) -> Vec<Place> {
         .map(|(node, profile)| (*node, profile))
         .chain([me])
         .filter(|(node, _)| context.membership.contains(*node))
-        .map(|(node, profile)| Place::of(node, profile))
+        .map(|(node, profile)| Place::of(node, profile, context.membership))
         .collect();
     places.sort_unstable_by_key(|place| place.node);
     places
 }
 
-/// The members to give a block to, besides `holding` which have it, so that there are `copies`: in other failure
-/// domains first, servers before tabs.
+/// Whether `holding` are enough, or all that there can be at the moment.
+pub(in crate::node) fn is_enough(places: &[Place], holding: &[NodeId], copies: Copies) -> bool {
+    let holds = |place: &&Place| holding.contains(&place.node);
+    let missing = copies.voters_missing(places.iter().filter(holds));
+    let can_have_more = |place: &Place| place.is_in(missing) && !holds(&place);
+    holding.len() >= copies.wanted.min(places.len()) && !places.iter().any(can_have_more)
+}
+
+/// The members to give a block to, besides `holding` which have it, so that there are `copies`: as many voters as it
+/// takes, then anybody; in other failure domains first, servers before tabs.
 pub(in crate::node) fn choose(
     hash: Hash,
     places: &[Place],
     holding: &[NodeId],
-    copies: usize,
+    copies: Copies,
 ) -> Vec<NodeId> {
-    let mut domains: BTreeSet<u64> =
-        places.iter().filter(|place| holding.contains(&place.node)).map(|place| place.domain).collect();
+    let held = places.iter().filter(|place| holding.contains(&place.node));
+    let mut missing = copies.voters_missing(held.clone());
+    let mut domains: BTreeSet<u64> = held.map(|place| place.domain).collect();
     let mut left: Vec<Place> = ranked(hash, places);
     left.retain(|place| !holding.contains(&place.node));
     let mut chosen = Vec::new();
-    while holding.len() + chosen.len() < copies && !left.is_empty() {
+    loop {
+        let lacks_voters = left.iter().any(|place| place.is_in(missing));
+        if !lacks_voters && holding.len() + chosen.len() >= copies.wanted {
+            return chosen;
+        }
+        let fits = |place: &Place| !lacks_voters || place.is_in(missing);
         // Another domain is worth a tab instead of a server, but not a tab that may be frozen.
         let apart = |place: &Place| place.rank < Rank::HiddenTab && !domains.contains(&place.domain);
-        let place = left.remove(left.iter().position(apart).unwrap_or(0));
+        let best = left.iter().position(|place| fits(place) && apart(place));
+        let Some(at) = best.or_else(|| left.iter().position(fits)) else { return chosen };
+        let place = left.remove(at);
+        place.count_in(&mut missing);
         domains.insert(place.domain);
         chosen.push(place.node);
     }
-    chosen
 }
 
 /// All places in the order in which this block goes to them.
@@ -118,8 +165,14 @@ mod tests {
         Hash::of(&n.to_le_bytes())
     }
 
+    const THREE: Copies = Copies { min: 2, wanted: 3, on_voters: [2, 0] };
+
     fn place(n: u8, rank: Rank, domain: u64) -> Place {
-        Place { node: node(n), rank, domain }
+        Place { node: node(n), rank, domain, votes: [true, false] }
+    }
+
+    fn learner(n: u8, rank: Rank, domain: u64) -> Place {
+        Place { votes: [false, false], ..place(n, rank, domain) }
     }
 
     fn ranks(chosen: &[NodeId], places: &[Place]) -> Vec<Rank> {
@@ -147,7 +200,7 @@ mod tests {
         let tabs = [place(1, HiddenTab, 1), place(2, Tab, 1), place(3, Tab, 1)];
         for n in 0..50 {
             let check = |places: &[Place], expected: &[Rank]| {
-                assert_eq!(ranks(&choose(block(n), places, &[], 3), places), expected);
+                assert_eq!(ranks(&choose(block(n), places, &[], THREE), places), expected);
             };
             check(&apart, &[Server, Server, Server]);
             check(&one_machine, &[Server, Tab, Server]);
@@ -163,9 +216,55 @@ mod tests {
         use Rank::*;
         let places = [place(1, Server, 1), place(2, Server, 1), place(3, Tab, 2), place(4, Tab, 3)];
         for n in 0..50 {
-            let more = choose(block(n), &places, &[node(1), node(3)], 3);
+            let more = choose(block(n), &places, &[node(1), node(3)], THREE);
             assert_eq!(more, [node(4)], "the only other domain");
-            assert_eq!(choose(block(n), &places, &[node(1), node(3), node(4)], 3), []);
+            assert_eq!(choose(block(n), &places, &[node(1), node(3), node(4)], THREE), []);
+        }
+    }
+
+    #[test]
+    fn learners_do_not_take_the_place_of_voters() {
+        use Rank::*;
+        let places = [
+            learner(1, Server, 1),
+            learner(2, Server, 2),
+            learner(3, Server, 3),
+            place(4, Tab, 4),
+            place(5, HiddenTab, 5),
+            place(6, Tab, 4),
+        ];
+        let learners = [node(1), node(2), node(3)];
+        for n in 0..50 {
+            let chosen = choose(block(n), &places, &[], THREE);
+            assert_eq!(ranks(&chosen, &places), [Tab, Tab, Server], "two voters of three, then the best");
+            let more = choose(block(n), &places, &learners, THREE);
+            assert_eq!(ranks(&more, &places), [Tab, Tab], "though there are three copies already");
+        }
+        let holding = |nodes: &[u8]| nodes.iter().copied().map(node).collect::<Vec<_>>();
+        for (nodes, expected) in [
+            (&[1, 2, 3][..], false),
+            (&[1, 2, 3, 4], false),
+            (&[3, 4, 5], true),
+            (&[4, 5], false),
+            (&[4, 5, 6], true),
+        ] {
+            assert_eq!(is_enough(&places, &holding(nodes), THREE), expected, "{nodes:?}");
+        }
+        assert!(is_enough(&places[..4], &holding(&[1, 2, 4]), THREE), "no other voter is there");
+    }
+
+    #[test]
+    fn while_voters_change_both_halves_get_their_copies() {
+        let halves = |n: u8, votes| Place { votes, ..place(n, Rank::Server, n.into()) };
+        let both = [true, true];
+        let old = [false, true];
+        let new = [true, false];
+        let places = [halves(1, both), halves(2, old), halves(3, old), halves(4, new), halves(5, new)];
+        let copies = Copies { min: 2, wanted: 3, on_voters: [2, 2] };
+        for n in 0..50 {
+            let chosen = choose(block(n), &places, &[], copies);
+            let held = places.iter().filter(|place| chosen.contains(&place.node));
+            assert_eq!(copies.voters_missing(held), [0, 0], "{chosen:?}");
         }
     }
 
@@ -176,8 +275,8 @@ mod tests {
         let mut load = BTreeMap::new();
         let mut moved = 0;
         for n in 0..1000 {
-            let before = choose(block(n), &places, &[], 3);
-            let after = choose(block(n), &fewer, &[], 3);
+            let before = choose(block(n), &places, &[], THREE);
+            let after = choose(block(n), &fewer, &[], THREE);
             moved += after.iter().filter(|id| !before.contains(id)).count();
             for id in before {
                 *load.entry(id).or_insert(0) += 1;

@@ -6,6 +6,7 @@ use crate::ids::{Hash, NodeId};
 use crate::limits;
 use crate::node::context::Context;
 use crate::node::contract::{BlockName, Ticket};
+use crate::raft::Membership;
 use crate::time::{Duration, Time};
 use crate::wire::peer::{BlockMessage, BlockRefusal, Manifest, PeerMessage};
 use placement::Place;
@@ -25,6 +26,8 @@ pub(in crate::node) struct Repair {
     orders: BTreeMap<Ticket, Order>,
     /// Some copies were refused or are late.
     again: bool,
+    /// Who voted when it was looked last, in both halves of the configuration.
+    voters: [BTreeSet<NodeId>; 2],
 }
 
 /// Where to look.
@@ -71,6 +74,7 @@ impl Repair {
 
     pub fn tick(&mut self, context: &mut Context<'_>, blocks: &mut Blocks, map: &mut HolderMap) {
         self.drop_late(context);
+        self.notice_voters(context);
         let is_due = self.due.is_some_and(|due| due <= context.now);
         if is_due && self.queue.is_empty() {
             self.due = None;
@@ -86,6 +90,15 @@ impl Repair {
         }
     }
 
+    /// Copies on members that vote no more are worth less.
+    fn notice_voters(&mut self, context: &Context<'_>) {
+        let Membership { voters, outgoing, .. } = context.membership;
+        if [voters, outgoing] != self.voters.each_ref() {
+            self.voters = [voters.clone(), outgoing.clone()];
+            self.look_everywhere(context.now);
+        }
+    }
+
     fn drop_late(&mut self, context: &Context<'_>) {
         let before = self.orders.len();
         self.orders.retain(|_, order| order.until > context.now && context.is_online(order.to));
@@ -93,8 +106,7 @@ impl Repair {
     }
 
     fn look(&mut self, context: &Context<'_>, map: &HolderMap) {
-        let places = placement::places(context);
-        let wanted = context.config.copies.min(places.len());
+        let (places, copies) = (placement::places(context), placement::copies(context));
         let manifests: Vec<Manifest> = match std::mem::take(&mut self.scope) {
             Scope::Everywhere => holdings::manifests(context.state).collect(),
             Scope::These(manifests) => manifests.into_iter().collect(),
@@ -104,7 +116,7 @@ impl Repair {
             for (index, name) in (0..).zip(names) {
                 let BlockName::Content(hash) = name else { continue };
                 let holding = online_holders(&places, map, manifest, index);
-                if holding.is_empty() || holding.len() >= wanted {
+                if holding.is_empty() || placement::is_enough(&places, &holding, copies) {
                     continue;
                 }
                 if self.queue.len() >= limits::REPAIRS_QUEUED_MAX {
@@ -117,7 +129,7 @@ impl Repair {
     }
 
     fn order(&mut self, context: &mut Context<'_>, blocks: &mut Blocks, map: &HolderMap) {
-        let places = placement::places(context);
+        let (places, copies) = (placement::places(context), placement::copies(context));
         while self.orders.len() < limits::REPAIRS_IN_FLIGHT_MAX
             && let Some(wanting) = self.queue.pop_front()
         {
@@ -126,7 +138,7 @@ impl Repair {
             if sources.is_empty() {
                 continue;
             }
-            for to in placement::choose(hash, &places, &sources, context.config.copies) {
+            for to in placement::choose(hash, &places, &sources, copies) {
                 let ticket = context.tickets.next();
                 self.orders.insert(ticket, Order { wanting, to, until: context.now + limits::COPY_TIMEOUT });
                 if to == context.me {

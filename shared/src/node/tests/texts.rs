@@ -63,6 +63,31 @@ fn every_chunk_is_with_three_members_before_it_is_acknowledged() {
     }
 }
 
+/// How many copies a majority of the voters cannot miss all of, and how many the voters have.
+fn on_voters(cluster: &Cluster, hash: Hash) -> (usize, usize) {
+    let voters = &cluster.status(cluster.leader().expect("a leader")).membership.voters;
+    let held = holders(cluster, hash).iter().filter(|node| voters.contains(node)).count();
+    (voters.len().div_ceil(2), held)
+}
+
+#[test]
+fn every_majority_of_the_voters_has_a_copy_of_every_chunk() {
+    let (mut cluster, nodes) = with_servers(113, 3);
+    let early = upload(&mut cluster, nodes[0], &text_of_words(11, 5_000));
+    for _ in 0..6 {
+        cluster.start(Kind::Server);
+    }
+    cluster.wait("seven voters of nine members", |cluster| cluster.is_settled(7, 9));
+    let late = upload(&mut cluster, nodes[1], &text_of_words(12, 5_000));
+    for block in &late.blocks {
+        let (needed, held) = on_voters(&cluster, block.hash);
+        assert!((needed, held) >= (4, 4), "acknowledged with {held} copies on voters, of {needed}");
+    }
+    cluster.wait("as many copies of what was there before", |cluster| {
+        early.blocks.iter().all(|block| on_voters(cluster, block.hash).1 >= 4)
+    });
+}
+
 #[test]
 fn chunks_arrive_in_any_order_and_equal_ones_are_stored_once() {
     let (mut cluster, nodes) = with_servers(102, 3);

@@ -49,7 +49,7 @@ pub(super) enum Next {
     /// Give it to these, and tell with [`Chunk::asked`].
     Put(Vec<NodeId>),
     Wait,
-    /// As many as possible have it durably.
+    /// As many as possible have it durably, among them enough voters.
     Stored(Vec<NodeId>),
     /// Too few have room.
     Full,
@@ -66,16 +66,18 @@ impl Chunk {
             .filter(|place| !matches!(state(place), Some(Holder::Unfit { .. })))
             .copied()
             .collect();
-        let durable: Vec<NodeId> = (able.iter())
-            .filter(|place| state(place) == Some(Holder::Durable))
-            .map(|place| place.node)
-            .collect();
-        if able.len() < copies.min && able.len() < places.len() {
+        let durable: Vec<Place> =
+            able.iter().filter(|place| state(place) == Some(Holder::Durable)).copied().collect();
+        let lacks_room = |able: &[Place]| {
+            let missing = copies.voters_missing(able.iter());
+            able.len() < copies.min || missing != copies.voters_missing(places.iter())
+        };
+        if able.len() < places.len() && lacks_room(&able) {
             return Next::Full;
         }
-        let copies = copies.wanted.min(able.len()).max(copies.min).max(1);
-        if durable.len() >= copies {
-            return Next::Stored(durable);
+        let copies = Copies { wanted: copies.wanted.min(able.len()).max(copies.min).max(1), ..copies };
+        if durable.len() >= copies.wanted && copies.voters_missing(durable.iter()) == [0, 0] {
+            return Next::Stored(durable.into_iter().map(|place| place.node).collect());
         }
         let under_way: Vec<NodeId> = (able.iter())
             .filter(|place| matches!(state(place), Some(Holder::Durable | Holder::Asked { .. })))
@@ -149,7 +151,7 @@ mod tests {
     use crate::ids::Hash;
     use crate::node::blocks::placement::Rank;
 
-    const THREE: Copies = Copies { min: 2, wanted: 3 };
+    const THREE: Copies = Copies { min: 2, wanted: 3, on_voters: [2, 0] };
 
     const NOW: Time = Time::from_millis(1000);
 
@@ -158,7 +160,8 @@ mod tests {
     }
 
     fn servers(n: u8) -> Vec<Place> {
-        (0..n).map(|n| Place { node: node(n), rank: Rank::Server, domain: n.into() }).collect()
+        let votes = [true, false];
+        (0..n).map(|n| Place { node: node(n), rank: Rank::Server, domain: n.into(), votes }).collect()
     }
 
     fn chunk() -> Chunk {
@@ -262,5 +265,43 @@ mod tests {
         chunk.answered(alone[0], Some(Ticket(7)), &Ok(()), NOW);
         assert_eq!(chunk.next(&places[..1], THREE, NOW), Next::Wait);
         assert!(matches!(chunk.next(&places, THREE, NOW), Next::Put(more) if more.len() == 2));
+    }
+
+    #[test]
+    fn copies_on_learners_alone_are_not_enough() {
+        let mut places = servers(6);
+        for place in &mut places[..3] {
+            (place.rank, place.votes) = (Rank::Tab, [true, false]);
+        }
+        for place in &mut places[3..] {
+            place.votes = [false, false];
+        }
+        let is_voter = |node: &NodeId| places[..3].iter().any(|place| place.node == *node);
+        let mut chunk = chunk();
+        let asked = ask(&mut chunk, &places);
+        let (voters, learners): (Vec<NodeId>, Vec<NodeId>) = asked.into_iter().partition(is_voter);
+        assert_eq!(
+            (voters.len(), learners.len()),
+            (2, 1),
+            "better members that do not vote come after those who do"
+        );
+        chunk.answered(learners[0], Some(Ticket(7)), &Ok(()), NOW);
+        chunk.answered(voters[0], Some(Ticket(7)), &Ok(()), NOW);
+
+        // The other voters go away. Learners make up the number, but not the promise.
+        let online: Vec<Place> = places
+            .iter()
+            .filter(|place| !is_voter(&place.node) || place.node == voters[0])
+            .copied()
+            .collect();
+        chunk.expire(|node| online.iter().any(|place| place.node == node), NOW);
+        for learner in ask(&mut chunk, &online) {
+            chunk.answered(learner, Some(Ticket(7)), &Ok(()), NOW);
+        }
+        assert_eq!(chunk.next(&online, THREE, NOW), Next::Wait, "three copies, one of them on a voter");
+        let last = ask(&mut chunk, &places);
+        assert!(last.len() == 1 && is_voter(&last[0]), "the voter that comes back gets it");
+        chunk.answered(last[0], Some(Ticket(7)), &Ok(()), NOW);
+        assert!(matches!(chunk.next(&places, THREE, NOW), Next::Stored(holders) if holders.len() == 4));
     }
 }

@@ -62,17 +62,19 @@ impl Replication {
     }
 
     pub fn pump(&mut self, context: &mut Context<'_>) {
-        let mut places = placement::places(context);
-        places.retain(|place| !self.unfit.contains(&place.node));
+        let (all, copies) = (placement::places(context), placement::copies(context));
         while self.asked.len() < limits::TABLE_COPIES_IN_FLIGHT_MAX
             && let Some(block) = self.queue.pop_front()
         {
             let (hash, manifest) = (self.table[block].hash, Manifest::Table(self.job));
             let under_way = self.asked.values().filter(|asked| asked.block == block).map(|asked| asked.node);
             let holding: Vec<NodeId> = self.holders[block].iter().copied().chain(under_way).collect();
-            let copies = placement::copies(context);
-            let more = placement::choose(hash, &places, &holding, copies.wanted);
-            if holding.len() + more.len() < copies.min {
+            let mut places = all.clone();
+            places.retain(|place| holding.contains(&place.node) || !self.unfit.contains(&place.node));
+            let more = placement::choose(hash, &places, &holding, copies);
+            let with =
+                places.iter().filter(|place| holding.contains(&place.node) || more.contains(&place.node));
+            if holding.len() + more.len() < copies.min || copies.voters_missing(with) != [0, 0] {
                 self.short.push(block);
                 self.retry_at.get_or_insert(context.now + RETRY_DELAY);
             }
