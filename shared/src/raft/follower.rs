@@ -36,6 +36,8 @@ impl Raft {
         if first.index <= self.log.commit() {
             return Err(StepError::Malformed("entries contradict what is committed"));
         }
+        // Read before the truncation, which may take a configuration back.
+        let before = (self.log.membership_index(), self.log.membership().clone());
         if first.index <= self.log.last().index {
             if self.config.broken(Mutation::KeepConflictingTail) {
                 return Ok(());
@@ -43,11 +45,11 @@ impl Raft {
             self.log.truncate(first.index);
             self.writes.truncated(first.index);
         }
-        let membership = self.log.membership_index();
         self.writes.appended(first.index);
         self.log.push(first);
         entries.for_each(|entry| self.log.push(entry));
-        self.output.state_changed |= membership != self.log.membership_index();
+        let is_same = before.0 == self.log.membership_index() && before.1 == *self.log.membership();
+        self.output.state_changed |= !is_same;
         Ok(())
     }
 

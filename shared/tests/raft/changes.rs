@@ -234,3 +234,28 @@ fn a_voter_becomes_a_learner_after_the_joint_configuration() {
     assert_eq!(cluster.role(n(one)), Role::Learner);
     cluster.commit("learners get it too");
 }
+
+/// A member holds a configuration that never became law, and the next leader has something else in its place.
+#[test]
+fn a_configuration_that_is_taken_back_is_noticed() {
+    let voters = [1, 2, 3];
+    let wide = || Payload::Membership(Membership::of_voters(ids(&[1, 2, 3, 4])).into());
+    let narrow = || Payload::Membership(Membership::of_voters(ids(&[1, 2])).into());
+    let at = |index, term, payload| Entry { term: Term::new(term), index: Index::new(index), payload };
+    for (instead, expected) in [(Payload::Noop, ids(&voters)), (narrow(), ids(&[1, 2]))] {
+        let now = wordraft_shared::time::Time::from_millis(1_000);
+        let rng = wordraft_shared::rng::Rng::from_u64(1);
+        let mut stored = disk(&voters, &[1], 1);
+        stored.entries.push(at(2, 1, wide()));
+        let mut raft = Raft::new(n(1), Config::default(), stored, rng, now).unwrap();
+        assert_eq!(raft.status().membership.voters, ids(&[1, 2, 3, 4]));
+        let term = Term::new(2);
+        raft.step(now, n(2), Message::Heartbeat { term, commit: Index::ZERO, round: Round(1) }).unwrap();
+        let _the_leader_is_news = raft.take_output();
+        let (previous, commit) = (Position::new(1, 1), Index::ZERO);
+        let append = Message::Append { term, previous, entries: vec![at(2, 2, instead)], commit };
+        raft.step(now, n(2), append).unwrap();
+        assert!(raft.take_output().state_changed);
+        assert_eq!(raft.status().membership.voters, expected);
+    }
+}
