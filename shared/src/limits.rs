@@ -120,6 +120,10 @@ pub const RAFT_SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
 /// A snapshot of the replicated state.
 pub const RAFT_SNAPSHOT_BYTES_MAX: usize = 256 << 20;
 
+/// How far beyond its own term a member follows a peer. Nobody misses so many elections, and one lie must not use up
+/// the terms of the whole cluster.
+pub const RAFT_TERM_JUMP_MAX: u64 = 1 << 32;
+
 /// Different words that a made-up sample draws from.
 pub const SAMPLE_WORDS_MAX: u32 = 5_000_000;
 

@@ -6,6 +6,7 @@ use super::message::{AppendOutcome, Message, StepError};
 use super::types::{HardState, Index, Position, Term};
 use super::{Raft, State};
 use crate::ids::NodeId;
+use crate::limits;
 
 /// No cluster lives to see this term; only a lie names it. Beyond it, "the next term" would not be a new one.
 const TERM_MAX: Term = Term::new(u64::MAX / 2);
@@ -15,7 +16,9 @@ impl Raft {
         if from == self.id {
             return Err(StepError::FromSelf);
         }
-        if message.term() > TERM_MAX {
+        let own = self.hard_state.term.get();
+        if message.term() > TERM_MAX || message.term().get().saturating_sub(own) > limits::RAFT_TERM_JUMP_MAX
+        {
             return Err(StepError::Malformed("an impossible term"));
         }
         match message {

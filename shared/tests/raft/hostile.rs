@@ -4,6 +4,7 @@ use crate::kit::*;
 use bytes::Bytes;
 use proptest::prelude::*;
 use wordraft_shared::ids::{Hash, NodeId};
+use wordraft_shared::limits;
 use wordraft_shared::raft::*;
 
 fn small() -> impl Strategy<Value = u64> {
@@ -189,4 +190,33 @@ fn strangers_are_not_asked() {
         assert_eq!(cluster.step(leader, stranger, response), Err(StepError::NotAsked(stranger)));
     }
     assert_eq!(cluster.leader(), Some(leader));
+}
+
+#[test]
+fn a_term_out_of_reach_is_not_followed() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let liar = cluster.followers()[0];
+    let own = cluster.status(leader).term;
+    let last = Position::new(u64::MAX / 2, 1_000);
+    let claims = |term| {
+        [
+            Message::Vote { term, last, transfer: true },
+            Message::PreVoteResponse { term, request: term, granted: false },
+            Message::Heartbeat { term, commit: Index::ZERO, round: Round(1) },
+            Message::HeartbeatResponse { term, round: Round(1) },
+            Message::Append { term, previous: Position::ZERO, entries: Vec::new(), commit: Index::ZERO },
+        ]
+    };
+    let furthest = own.get() + limits::RAFT_TERM_JUMP_MAX;
+    for term in [u64::MAX, u64::MAX / 2, furthest + 1] {
+        for claim in claims(Term::new(term)) {
+            let refused = cluster.step(leader, liar, claim);
+            assert!(matches!(refused, Err(StepError::Malformed(_))), "{refused:?}");
+        }
+    }
+    assert_eq!((cluster.leader(), cluster.status(leader).term), (Some(leader), own));
+    let [vote, ..] = claims(Term::new(furthest));
+    assert_eq!(cluster.step(leader, liar, vote), Ok(()));
+    assert_eq!(cluster.status(leader).term.get(), furthest);
 }
