@@ -180,13 +180,18 @@ impl Facts<'_> {
     fn learners(&self, voters: &BTreeSet<NodeId>, config: &AutopilotConfig) -> BTreeSet<NodeId> {
         let members = self.membership.voters.iter().chain(&self.membership.learners);
         let staying = members.filter(|node| !self.is_gone_for(**node, config.dead_learner_after));
-        let connected = self.candidates.keys().filter(|node| self.is_online(**node));
-        staying
-            .chain(connected)
-            .filter(|node| !voters.contains(*node) && !self.unwanted.contains(*node))
-            .take(limits::ROOM_MEMBERS_MAX)
-            .copied()
-            .collect()
+        let (here, away): (Vec<NodeId>, Vec<NodeId>) =
+            staying.copied().partition(|node| self.is_online(*node));
+        let connected = self.candidates.keys().copied().filter(|node| self.is_online(*node));
+        // More than there is room for would be no configuration. Each once, or doubles would take the room of others.
+        let mut learners = BTreeSet::new();
+        for node in here.into_iter().chain(connected).chain(away) {
+            let is_wanted = !voters.contains(&node) && !self.unwanted.contains(&node);
+            if is_wanted && voters.len() + learners.len() < limits::ROOM_MEMBERS_MAX {
+                learners.insert(node);
+            }
+        }
+        learners
     }
 
     fn rank(&self, node: NodeId, config: &AutopilotConfig) -> Rank {

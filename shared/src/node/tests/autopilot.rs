@@ -3,6 +3,7 @@
 //! **l**earner or `.` for a stranger. The answer lists the same nodes with their new roles, or is empty for no change.
 
 use crate::ids::NodeId;
+use crate::limits;
 use crate::node::autopilot::{AutopilotConfig, Candidate, Facts, Link, decide};
 use crate::raft::Membership;
 use crate::time::{Duration, Time};
@@ -12,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const NOW: Time = Time::from_millis(1_000_000);
 
 fn node(number: usize) -> NodeId {
-    NodeId::from_bytes([number as u8 + 1; 10])
+    let mut bytes = [0; 10];
+    bytes[..2].copy_from_slice(&(number as u16 + 1).to_be_bytes());
+    NodeId::from_bytes(bytes)
 }
 
 fn ago(duration: Duration) -> Time {
@@ -95,6 +98,22 @@ fn strangers_become_learners_and_learners_voters() {
 #[test]
 fn seven_vote_at_most() {
     check(&[("S+L S+l S+l S+l S+l S+l S+l S+l S+l", "S+v S+v S+v S+v S+v S+v S+v S+l S+l")]);
+}
+
+#[test]
+fn a_full_room_takes_those_who_are_there() {
+    let line = |voters: usize, gone: usize, strangers: usize, roles: [&str; 4]| {
+        let [leader, voter, learner, stranger] = roles;
+        let others = [vec![voter; voters - 1], vec![learner; gone], vec![stranger; strangers]].concat();
+        [vec![leader], others].concat().join(" ")
+    };
+    let full = limits::ROOM_MEMBERS_MAX - 7;
+    let before = ["S+L", "S+v", "T~l", "T+."];
+    assert_eq!(plan(&line(7, full, 0, before), &[]), "", "all of them fit");
+    let after = plan(&line(7, full, 9, before), &[]);
+    let count = |what: &str| after.split(' ').filter(|word| *word == what).count();
+    assert_eq!((count("S+v"), count("T+l"), count("T~l"), count("T~.")), (7, 9, full - 9, 9));
+    assert_eq!(count("T+."), 0);
 }
 
 #[test]
