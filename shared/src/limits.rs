@@ -209,6 +209,9 @@ pub const FETCH_TRIES: u32 = 3;
 /// Blocks that others may have asked one node to copy and that it has not fetched yet.
 pub const COPIES_WAITING_MAX: usize = 256;
 
+/// Askers of one block that a node fetches; more peers are refused for the moment.
+pub const FETCH_USERS_MAX: usize = 256;
+
 /// Bytes that peers put to, or get from, one node's store at a time; more is refused for the moment.
 pub const SERVED_BYTES_MAX: u64 = 64 << 20;
 

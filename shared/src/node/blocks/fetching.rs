@@ -7,7 +7,7 @@ use crate::node::contract::{BlockName, RequestId, Ticket};
 use crate::time::Time;
 use crate::wire::peer::{BlockMessage, Manifest, PeerMessage};
 use bytes::{Bytes, BytesMut};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Whom a fetched block is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +46,7 @@ pub(super) enum Step {
     Wait,
     /// All bytes are here, and somebody wants them kept.
     Keep(Bytes),
-    Done(Vec<User>, Result<Bytes, FetchError>),
+    Done(BTreeSet<User>, Result<Bytes, FetchError>),
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ pub(super) struct Fetches {
 
 #[derive(Debug)]
 struct Fetch {
-    users: Vec<User>,
+    users: BTreeSet<User>,
     sources: VecDeque<(NodeId, u32)>,
     phase: Phase,
     got: BytesMut,
@@ -78,32 +78,40 @@ impl User {
 }
 
 impl Fetches {
-    pub fn add(&mut self, name: BlockName, sources: &[NodeId], user: User) {
+    /// `sources`: as a peer may have named them, so only those count that are here.
+    pub fn add(&mut self, context: &Context<'_>, name: BlockName, sources: &[NodeId], user: User) {
         let fetch = self.fetches.entry(name).or_insert_with(|| {
             // A reader waits for one block, a task for many.
             match user {
                 User::Reader(_) => self.queue.push_front(name),
                 _ => self.queue.push_back(name),
             }
-            Fetch { users: Vec::new(), sources: VecDeque::new(), phase: Phase::Queued, got: BytesMut::new() }
+            Fetch {
+                users: BTreeSet::new(),
+                sources: VecDeque::new(),
+                phase: Phase::Queued,
+                got: BytesMut::new(),
+            }
         });
-        if !fetch.users.contains(&user) {
-            fetch.users.push(user);
-        }
-        for source in sources {
-            if !fetch.sources.iter().any(|(known, _)| known == source) {
+        fetch.users.insert(user);
+        let online = sources.iter().filter(|source| context.is_online(**source));
+        for source in online.take(limits::ROOM_MEMBERS_MAX) {
+            let is_known = fetch.sources.iter().any(|(known, _)| known == source);
+            if !is_known && fetch.sources.len() < limits::ROOM_MEMBERS_MAX {
                 fetch.sources.push_back((*source, 0));
             }
         }
     }
 
-    pub fn is_full(&self) -> bool {
-        self.fetches.len() >= limits::COPIES_WAITING_MAX
+    /// Whether a peer that wants `name` here has to wait.
+    pub fn is_full(&self, name: BlockName) -> bool {
+        let users = self.fetches.get(&name).map_or(0, |fetch| fetch.users.len());
+        self.fetches.len() >= limits::COPIES_WAITING_MAX || users >= limits::FETCH_USERS_MAX
     }
 
     pub fn abandon(&mut self, request: RequestId) {
         for fetch in self.fetches.values_mut() {
-            fetch.users.retain(|user| *user != User::Reader(request));
+            fetch.users.remove(&User::Reader(request));
         }
     }
 

@@ -27,7 +27,7 @@ use collection::Collection;
 use fetching::{Fetches, NotKept, Step};
 use holdings::Announcer;
 use inventory::Inventory;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 #[derive(Debug)]
 pub(super) struct Blocks {
@@ -90,10 +90,10 @@ impl Blocks {
     pub fn fetch(&mut self, context: &mut Context<'_>, name: BlockName, sources: &[NodeId], user: User) {
         if self.inventory.contains(name) && user.keeps() {
             self.inventory.touch(name, context.now);
-            self.finish_fetch(context, name, vec![user], Ok(Bytes::new()));
+            self.finish_fetch(context, name, [user].into(), Ok(Bytes::new()));
             return;
         }
-        self.fetches.add(name, sources, user);
+        self.fetches.add(context, name, sources, user);
         self.pump(context);
     }
 
@@ -264,7 +264,7 @@ impl Blocks {
         &mut self,
         context: &mut Context<'_>,
         name: BlockName,
-        users: Vec<User>,
+        users: BTreeSet<User>,
         result: Result<Bytes, FetchError>,
     ) {
         for user in users {

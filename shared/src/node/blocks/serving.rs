@@ -18,11 +18,12 @@ impl Blocks {
                 self.take_put(context, BlockName::Content(hash), bulk, purpose);
             }
             BlockMessage::Copy { ticket, hash, manifest, sources } => {
-                if self.fetches.is_full() {
+                let name = BlockName::Content(hash);
+                if self.fetches.is_full(name) {
                     self.refuse(context, from, ticket, BlockRefusal::Busy);
                 } else {
                     let user = User::Peer { node: from, ticket, manifest };
-                    self.fetch(context, BlockName::Content(hash), &sources, user);
+                    self.fetch(context, name, &sources, user);
                 }
             }
             BlockMessage::Get { ticket, name, offset, bytes_max } => {

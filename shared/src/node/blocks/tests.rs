@@ -259,6 +259,35 @@ fn a_copy_is_fetched_from_its_sources_and_acknowledged() {
     assert_eq!(story.answered(), [BlockMessage::Refused { ticket, refusal: BlockRefusal::NoSource }]);
 }
 
+#[test]
+fn what_a_copy_costs_is_bounded_whatever_its_asker_names() {
+    let mut story = Story::new();
+    let hash = Hash::of(SMALL);
+    let stranger = |n: u32| {
+        let mut bytes = [0xaa; 10];
+        bytes[..4].copy_from_slice(&n.to_le_bytes());
+        NodeId::from_bytes(bytes)
+    };
+    let strangers = (0..200_000).map(stranger);
+    story.hear(1, copy(Ticket(0), hash, strangers.chain([node(2), node(2)]).collect()), b"");
+    let (get, _) = story.asked(2);
+    for n in 1..=limits::FETCH_USERS_MAX as u64 {
+        assert_eq!(story.answered(), [], "{n} askers");
+        story.hear(1, copy(Ticket(n), hash, vec![]), b"");
+    }
+    let ticket = Ticket(limits::FETCH_USERS_MAX as u64);
+    assert_eq!(story.answered(), [BlockMessage::Refused { ticket, refusal: BlockRefusal::Busy }]);
+    story.hear(2, BlockMessage::Missing { ticket: get }, b"");
+    let no_source = |message: &BlockMessage| {
+        matches!(message, BlockMessage::Refused { refusal: BlockRefusal::NoSource, .. })
+    };
+    let answers = story.answered();
+    assert!(
+        answers.len() == limits::FETCH_USERS_MAX && answers.iter().all(no_source),
+        "nobody else is asked"
+    );
+}
+
 /// Two blocks of a document that is deleted, of which an upload that is still under way wants the second one too.
 fn shared_block() -> (Story, [BlockName; 2]) {
     let mut story = Story::new();
