@@ -171,7 +171,9 @@ impl Fetches {
             BlockName::Partial(_) => limits::PARTIAL_BYTES_MAX,
         };
         let after = fetch.got.len() as u64 + bulk.len() as u64;
-        let fits = total <= bytes_max as u64 && after <= total && bulk.len() <= limits::FETCH_BYTES;
+        // All that was asked for, or a source that gives a byte at a time holds a place among the fetches for months.
+        let whole_piece = total.saturating_sub(fetch.got.len() as u64).min(limits::FETCH_BYTES as u64);
+        let fits = total <= bytes_max as u64 && bulk.len() as u64 == whole_piece;
         if !fits || bulk.is_empty() {
             fetch.reject(from);
             return Some((name, self.ask_next(context, name)));

@@ -133,8 +133,10 @@ fn sources_that_lack_it_or_are_late_or_gone_or_damaged_give_way_to_the_next() {
 #[test]
 fn answers_out_of_bounds_are_worth_nothing() {
     let total = SMALL.len() as u64;
-    let cases: [(u64, &[u8]); 5] = [
+    let cases: [(u64, &[u8]); 7] = [
         (total - 1, SMALL),
+        (total + 1, SMALL),
+        (total, &SMALL[1..]),
         (u64::MAX, SMALL),
         (limits::BLOCK_BYTES_MAX as u64 + 1, SMALL),
         (total, b""),
