@@ -64,11 +64,27 @@ pub fn run(
     clock: &dyn Fn() -> Time,
 ) -> Result<TaskOutput, ComputeError> {
     match function {
-        Function::Count { mode, key } => match stored_partial(*key, blocks) {
-            Some(output) => Ok(output),
-            None => count(*mode, *key, inputs, blocks, clock),
-        },
+        Function::Count { mode, key } => {
+            check_key(*mode, *key, inputs)?;
+            match stored_partial(*key, blocks) {
+                Some(output) => Ok(output),
+                None => count(*mode, *key, inputs, blocks, clock),
+            }
+        }
         Function::Reduce { options, documents } => reduce(*options, documents, inputs, blocks),
+    }
+}
+
+/// What is stored under a key is taken for the count of its blocks from then on, whoever asked for it.
+fn check_key(mode: Mode, key: Hash, inputs: &[BlockName]) -> Result<(), ComputeError> {
+    let content = |name: &BlockName| match name {
+        BlockName::Content(hash) => Some(*hash),
+        BlockName::Partial(_) => None,
+    };
+    let hashes: Option<Vec<Hash>> = inputs.iter().map(content).collect();
+    match hashes {
+        Some(hashes) if task_key(mode, &hashes) == key => Ok(()),
+        _ => Err(ComputeError::Impossible("the key of a counting task is not that of its inputs".to_owned())),
     }
 }
 

@@ -147,6 +147,29 @@ fn a_second_count_finds_the_partial_and_a_damaged_one_is_counted_again() {
 }
 
 #[test]
+fn nothing_is_counted_under_the_key_of_something_else() {
+    let mut store = Store::default();
+    let blocks = [store.put(b"a b a\n"), store.put(b"c")];
+    let inputs = blocks.map(BlockName::Content);
+    let key = task_key(Mode::Ascii, &blocks);
+    store.count(Mode::Ascii, &blocks).unwrap();
+    let partials = blocks.map(BlockName::Partial);
+    let cases: [(Mode, Hash, &[BlockName]); 5] = [
+        (Mode::Ascii, key, &inputs[..1]),
+        (Mode::Ascii, key, &[inputs[1], inputs[0]]),
+        (Mode::Ascii, key, &partials),
+        (Mode::Unicode, key, &inputs),
+        (Mode::Ascii, task_key(Mode::Ascii, &blocks[..1]), &inputs),
+    ];
+    let before = store.0.clone();
+    for (mode, key, inputs) in cases {
+        let refused = run(&Function::Count { mode, key }, inputs, &mut store, &|| Time::ZERO);
+        assert!(matches!(refused, Err(ComputeError::Impossible(_))), "{inputs:?}: {refused:?}");
+    }
+    assert_eq!(store.0, before);
+}
+
+#[test]
 fn a_key_depends_on_mode_blocks_and_their_order() {
     let (a, b) = (Hash::of(b"a"), Hash::of(b"b"));
     let keys = [
