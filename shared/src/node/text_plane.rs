@@ -182,7 +182,7 @@ impl TextPlane {
         for change in changes {
             match change {
                 Change::DocumentAdded(id) => {
-                    self.uploads.document_added(*id);
+                    self.uploads.document_added(context, *id);
                     let manifest = Manifest::Document(*id);
                     self.leading.iter_mut().for_each(|leading| leading.repair.look_at(manifest, context.now));
                 }
@@ -221,8 +221,9 @@ impl TextPlane {
         for id in ended.map(|job| job.id).collect::<Vec<_>>() {
             self.job_ended(context, id);
         }
-        for id in context.state.documents.keys() {
-            self.uploads.document_added(*id);
+        let state = context.state;
+        for id in state.documents.keys() {
+            self.uploads.document_added(context, *id);
         }
         if let Some(leading) = &mut self.leading {
             leading.scheduler.start(context);

@@ -2,6 +2,8 @@
 
 mod chunk;
 mod refusals;
+#[cfg(test)]
+mod tests;
 
 use super::api::{Reply, Request, RequestError};
 use super::blocks::{Blocks, placement};
@@ -288,11 +290,15 @@ impl Uploads {
         self.advance(context, blocks, upload_id, position);
     }
 
-    /// A document is in the log: the upload that became it is over.
-    pub fn document_added(&mut self, document: DocumentId) {
-        let done = self.uploads.iter().find(|(_, upload)| upload.document == document);
-        let Some(id) = done.map(|(id, _)| *id) else { return };
-        self.uploads.remove(&id);
+    /// A document is in the log: the upload that became it is over. One that its client has not finished did not become
+    /// it: somebody else has used its name, and nothing can come of it any more.
+    pub fn document_added(&mut self, context: &mut Context<'_>, document: DocumentId) {
+        let same = self.uploads.iter().find(|(_, upload)| upload.document == document);
+        let Some((id, is_finished)) = same.map(|(id, upload)| (*id, upload.is_finished)) else { return };
+        self.drop_upload(context, id, &refusals::name_taken());
+        if !is_finished {
+            return;
+        }
         self.finished.push_back((id, document));
         if self.finished.len() > limits::UPLOADS_MAX {
             self.finished.pop_front();

@@ -107,6 +107,11 @@ pub(super) fn aborted() -> RequestError {
     refusal(ErrorCode::Conflict, "the upload was aborted", "start a new one")
 }
 
+pub(super) fn name_taken() -> RequestError {
+    let message = "another member has added a document under the id of this upload";
+    refusal(ErrorCode::Conflict, message, "start a new upload")
+}
+
 pub(super) fn idle() -> RequestError {
     refusal(ErrorCode::Timeout, "the upload took too long", "start again, and send the chunks without pauses")
 }
