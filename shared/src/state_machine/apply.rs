@@ -269,6 +269,13 @@ impl StateMachine {
                 limits::MEMBER_NAME_BYTES_MAX
             )));
         }
+        let http = record.as_ref().and_then(|record| record.http.as_ref());
+        if http.is_some_and(|http| http.len() > limits::ADDRESS_BYTES_MAX) {
+            return Err(Rejection::Invalid(format!(
+                "a member's address has at most {} bytes",
+                limits::ADDRESS_BYTES_MAX
+            )));
+        }
         if self.state.members.get(&node) == record.as_ref() {
             return Ok(());
         }

@@ -187,3 +187,23 @@ fn garbage_is_no_snapshot_and_no_command() {
         assert!(Stamped::decode(&whole[..cut]).is_err());
     }
 }
+
+#[test]
+fn what_a_member_says_of_itself_is_bounded() {
+    let record = |name: usize, http: usize| MemberRecord {
+        name: "n".repeat(name),
+        kind: Kind::Server,
+        http: Some("h".repeat(http)),
+        domain: 7,
+    };
+    let (name, http) = (limits::MEMBER_NAME_BYTES_MAX, limits::ADDRESS_BYTES_MAX);
+    let mut machine = StateMachine::default();
+    let node = NodeId::from_bytes([3; 10]);
+    for record in [record(name + 1, http), record(name, http + 1)] {
+        let stamped = Stamped { at: Time::ZERO, command: SetMember { node, record } };
+        let outcome = machine.apply(stamped, &mut Vec::new());
+        assert!(matches!(outcome, Outcome::Rejected(Rejection::Invalid(_))), "{outcome:?}");
+    }
+    assert_eq!(machine, StateMachine::default());
+    run(&mut machine, vec![SetMember { node, record: record(name, http) }]);
+}
