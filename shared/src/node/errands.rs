@@ -102,6 +102,8 @@ impl Errands {
 
     /// Whoever leads now has not heard of what the leader before was asked.
     pub fn leader_changed(&mut self, around: &Surroundings) {
+        // What was this node's as the leader, the new one does by itself, and would not take from here.
+        self.open.retain(|_, errand| errand.is_for_members() || around.leader == Some(around.me));
         self.ask_again_unless(around.now, |leader| Some(leader) == around.leader);
     }
 
@@ -185,6 +187,13 @@ impl Errand {
         match &self.what {
             What::Write { request, .. } => *request,
             What::Read { request, .. } => Some(*request),
+        }
+    }
+
+    fn is_for_members(&self) -> bool {
+        match &self.what {
+            What::Write { command, .. } => command.is_for_members(),
+            What::Read { .. } => true,
         }
     }
 

@@ -158,6 +158,7 @@ impl Node {
     fn proposal(&mut self, from: NodeId, proposal: Proposal, ready: &mut Ready) {
         let now = self.around.now;
         match proposal {
+            Proposal::Forward { command, .. } if !command.is_for_members() => self.frames_ignored += 1,
             Proposal::Forward { ticket, command } => {
                 let asker = Asker { node: from, ticket };
                 let taken = self.ledger.propose(&self.around, &mut self.consensus, asker, command);

@@ -51,6 +51,23 @@ pub enum Command {
     Expire,
 }
 
+impl Command {
+    /// Whether any member may bring it. All others are the leader's own: what they say, only it can know.
+    pub fn is_for_members(&self) -> bool {
+        match self {
+            Command::AddDocument { .. }
+            | Command::DeleteDocument { .. }
+            | Command::SubmitJob { .. }
+            | Command::CancelJob { .. } => true,
+            Command::FinishJob { .. }
+            | Command::FailJob { .. }
+            | Command::SetMember { .. }
+            | Command::ForgetMember { .. }
+            | Command::Expire => false,
+        }
+    }
+}
+
 /// What a command did, told to whoever proposed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {

@@ -8,6 +8,7 @@ use crate::node::context::Submission;
 use crate::node::testing::Cluster;
 use crate::state_machine::{BlockRef, Command, Document, JobOptions, JobState, Retention};
 use crate::time::Duration;
+use crate::wire::peer::{PeerMessage, Proposal};
 use crate::words::Mode;
 
 /// Commits a document's manifest as an upload does, through the node's own way for commands.
@@ -281,4 +282,43 @@ impl Cluster {
         });
         request
     }
+}
+
+#[test]
+fn a_peer_brings_only_what_its_clients_may_ask_for() {
+    let (mut cluster, nodes) = Cluster::of_servers(29, 3);
+    let document = added(&mut cluster, nodes[0], "a text");
+    let job =
+        match cluster.ask(nodes[0], Request::SubmitJob { documents: vec![document.id], options: OPTIONS }) {
+            Ok(Reply::Job(job)) => job.id,
+            other => panic!("{other:?}"),
+        };
+    let (leader, liar) = (cluster.leader().unwrap(), cluster.follower());
+    let members = cluster.node(leader).state().members.clone();
+    let record = members[&leader].clone();
+    let lies = [
+        Command::SetMember { node: NodeId::from_bytes([7; 10]), record },
+        Command::ForgetMember { node: leader },
+        Command::FailJob { id: job, reason: "no reason".into() },
+        Command::Expire,
+    ];
+    let ignored = cluster.node(leader).frames_ignored();
+    let count = lies.len() as u64;
+    let forward = |cluster: &mut Cluster, number: u64, command| {
+        let ticket = crate::wire::peer::Ticket(number);
+        let message = PeerMessage::Proposal(Proposal::Forward { ticket, command });
+        let frame = message.to_frame(bytes::Bytes::new());
+        cluster.handle(leader, crate::node::Input::Frame { from: liar, frame });
+    };
+    for (number, lie) in (0..).zip(lies) {
+        forward(&mut cluster, number, lie);
+    }
+    cluster.run_for(Duration::from_secs(1));
+    let node = cluster.node(leader);
+    assert_eq!(node.frames_ignored() - ignored, count);
+    assert_eq!(node.state().members, members);
+    assert_eq!(node.state().jobs[&job].state, JobState::Running, "nobody holds its text");
+    forward(&mut cluster, count, Command::CancelJob { id: job });
+    cluster.run_for(Duration::from_secs(1));
+    assert_ne!(cluster.node(leader).state().jobs[&job].state, JobState::Running);
 }
