@@ -239,6 +239,12 @@ pub const UPLOAD_CHUNK_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Tasks that wait or run on one worker; more are handed back.
 pub const WORKER_TASKS_MAX: usize = 256;
 
+/// Inputs of one task: the partials of the largest job, or all chunks of a document.
+pub const TASK_INPUTS_MAX: usize = JOB_TASKS_MAX;
+
+/// Tasks that one worker takes from members it does not know as leaders yet: as much as a leader gives one member.
+pub const EARLY_TASKS_MAX: usize = WORKER_THREADS_MAX as usize + 1;
+
 /// Times that a worker fetches the inputs of a task again after one of them turned out to be missing or damaged.
 pub const TASK_REFETCHES_MAX: u32 = 2;
 

@@ -205,8 +205,8 @@ impl TextPlane {
         }
     }
 
-    fn job_ended(&mut self, context: &Context<'_>, id: crate::ids::JobId) {
-        self.worker.job_ended(id);
+    fn job_ended(&mut self, context: &mut Context<'_>, id: crate::ids::JobId) {
+        self.worker.job_ended(context, &mut self.blocks, id);
         if let Some(leading) = &mut self.leading {
             leading.scheduler.job_ended(id);
             leading.holders.forget(Manifest::Partials(id));
@@ -233,7 +233,7 @@ impl TextPlane {
     /// `context.leader` or `context.term` is not what it was. Called before [`TextPlane::applied`] in the same input.
     pub fn leader_changed(&mut self, context: &mut Context<'_>) {
         self.blocks.leader_changed(context);
-        self.worker.leader_changed(context);
+        self.worker.leader_changed(context, &mut self.blocks);
         self.leading = context.is_leader().then(Leading::default);
         if let Some(leading) = &mut self.leading {
             leading.scheduler.start(context);

@@ -115,6 +115,23 @@ impl Fetches {
         }
     }
 
+    /// The worker does without these. What nobody else wants gives its place to others.
+    pub fn release(&mut self, names: &BTreeSet<BlockName>) {
+        for name in names {
+            let Some(fetch) = self.fetches.get_mut(name) else { continue };
+            let is_needless = fetch.users.remove(&User::Worker) && fetch.users.is_empty();
+            match fetch.phase {
+                // The store answers, and then it is over.
+                Phase::Storing { .. } => continue,
+                Phase::Asking { ticket, .. } if is_needless => self.asked.remove(&ticket),
+                _ if is_needless => None,
+                _ => continue,
+            };
+            self.fetches.remove(name);
+        }
+        self.queue.retain(|name| self.fetches.contains_key(name));
+    }
+
     /// Starts what may start. Returns those that cannot.
     pub fn pump(&mut self, context: &mut Context<'_>) -> Vec<(BlockName, Step)> {
         let mut over = Vec::new();

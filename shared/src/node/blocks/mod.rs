@@ -168,6 +168,14 @@ impl Blocks {
         self.fetch(context, BlockName::Content(hash), &sources, User::Reader(request));
     }
 
+    /// No task of the own worker waits for these any more.
+    pub fn release(&mut self, context: &mut Context<'_>, names: &BTreeSet<BlockName>) {
+        if !names.is_empty() {
+            self.fetches.release(names);
+            self.pump(context);
+        }
+    }
+
     pub fn abandoned(&mut self, request: RequestId) {
         self.fetches.abandon(request);
     }

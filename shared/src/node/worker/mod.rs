@@ -3,6 +3,8 @@
 //! The leader may be this very node; it is told through the same outbox.
 
 mod replication;
+#[cfg(test)]
+mod tests;
 
 use super::blocks::{Blocks, FetchError, User};
 use super::compute::{Function, TaskOutput};
@@ -67,22 +69,39 @@ impl Worker {
     ) {
         match message {
             TaskMessage::Assign { attempt, function, inputs, sources } => {
-                if attempt.term >= context.term && inputs.len() == sources.len() {
+                let fits = inputs.len() == sources.len() && inputs.len() <= limits::TASK_INPUTS_MAX;
+                if fits && self.is_trusted(context, from, attempt) {
                     let askers = vec![(attempt, from)];
                     let (phase, refetches) = (Phase::Ready, 0);
                     let task = Task { askers, function, inputs, sources, phase, refetches };
                     self.assign(context, blocks, task);
                 }
             }
-            TaskMessage::Cancel { attempt } => self.cancel(|asked| *asked == attempt),
+            TaskMessage::Cancel { attempt } => {
+                self.cancel(context, blocks, |asked, by| *asked == attempt && by == from);
+            }
             TaskMessage::Finished { .. } | TaskMessage::Failed { .. } => {}
         }
         self.pump(context);
     }
 
+    /// Tasks come from the leader. This node may hear from a new one before it knows that it leads, so a few come from
+    /// whoever claims to lead, until the leader of that term is known.
+    fn is_trusted(&self, context: &Context<'_>, from: NodeId, attempt: Attempt) -> bool {
+        if attempt.term == context.term && context.leader.is_some() {
+            return context.leader == Some(from);
+        }
+        let ahead = attempt.term.get().checked_sub(context.term.get());
+        let askers = self.tasks.values().flat_map(|task| &task.askers);
+        let early = askers.filter(|(early, _)| early.term >= attempt.term).count();
+        ahead.is_some_and(|ahead| ahead <= limits::RAFT_TERM_JUMP_MAX) && early < limits::EARLY_TASKS_MAX
+    }
+
     fn assign(&mut self, context: &mut Context<'_>, blocks: &mut Blocks, task: Task) {
         let same = |known: &&mut Task| known.function == task.function && known.inputs == task.inputs;
-        if let Some(known) = self.tasks.values_mut().find(same) {
+        let known = self.tasks.values_mut().find(same);
+        let waiting = known.as_ref().map_or(0, |known| known.askers.len());
+        if let Some(known) = known.filter(|_| waiting < limits::WORKER_TASKS_MAX) {
             let is_same = |(a, _): &(Attempt, NodeId), (b, _): &(Attempt, NodeId)| {
                 (a.job, a.task, a.term) == (b.job, b.task, b.term)
             };
@@ -91,7 +110,7 @@ impl Worker {
             known.sources = task.sources;
             return;
         }
-        if self.tasks.len() >= limits::WORKER_TASKS_MAX {
+        if self.tasks.len().max(waiting) >= limits::WORKER_TASKS_MAX {
             let failure = TaskFailure::Unable("too many tasks wait on this member".to_owned());
             self.answer(task, |attempt| TaskMessage::Failed { attempt, failure: failure.clone() });
             return;
@@ -159,7 +178,7 @@ impl Worker {
             }
         }
         for (id, failure) in failed {
-            self.fail(id, failure);
+            self.fail(context, blocks, id, failure);
         }
         self.pump(context);
     }
@@ -213,13 +232,15 @@ impl Worker {
                 blocks.lost(context, name);
                 task.refetches += 1;
                 if task.refetches > limits::TASK_REFETCHES_MAX {
-                    self.fail(id, TaskFailure::InputMissing(name));
+                    self.fail(context, blocks, id, TaskFailure::InputMissing(name));
                 } else {
                     self.fetch_inputs(context, blocks, id);
                 }
             }
-            Err(ComputeError::Impossible(reason)) => self.fail(id, TaskFailure::Impossible(reason)),
-            Err(ComputeError::Unable(reason)) => self.fail(id, TaskFailure::Unable(reason)),
+            Err(ComputeError::Impossible(reason)) => {
+                self.fail(context, blocks, id, TaskFailure::Impossible(reason));
+            }
+            Err(ComputeError::Unable(reason)) => self.fail(context, blocks, id, TaskFailure::Unable(reason)),
         }
         self.pump(context);
     }
@@ -238,10 +259,20 @@ impl Worker {
         }
     }
 
-    fn fail(&mut self, id: u64, failure: TaskFailure) {
-        if let Some(task) = self.tasks.remove(&id) {
-            self.answer(task, |attempt| TaskMessage::Failed { attempt, failure: failure.clone() });
+    fn fail(&mut self, context: &mut Context<'_>, blocks: &mut Blocks, id: u64, failure: TaskFailure) {
+        let Some(mut task) = self.tasks.remove(&id) else { return };
+        self.release(context, blocks, task.take_missing());
+        self.answer(task, |attempt| TaskMessage::Failed { attempt, failure: failure.clone() });
+    }
+
+    /// What a task waited for and no other does need not come any more.
+    fn release(&self, context: &mut Context<'_>, blocks: &mut Blocks, mut missing: BTreeSet<BlockName>) {
+        for task in self.tasks.values() {
+            if let Phase::Fetching(needed) = &task.phase {
+                missing.retain(|name| !needed.contains(name));
+            }
         }
+        blocks.release(context, &missing);
     }
 
     fn answer(&mut self, task: Task, message: impl Fn(Attempt) -> TaskMessage) {
@@ -251,21 +282,36 @@ impl Worker {
     }
 
     /// What the pool has begun runs to its end, and its partial is kept: it may be asked for again.
-    fn cancel(&mut self, which: impl Fn(&Attempt) -> bool) {
+    fn cancel(
+        &mut self,
+        context: &mut Context<'_>,
+        blocks: &mut Blocks,
+        which: impl Fn(&Attempt, NodeId) -> bool,
+    ) {
+        let mut missing = BTreeSet::new();
         self.tasks.retain(|_, task| {
-            task.askers.retain(|(attempt, _)| !which(attempt));
-            !task.askers.is_empty() || matches!(task.phase, Phase::Computing)
+            task.askers.retain(|(attempt, by)| !which(attempt, *by));
+            let stays = !task.askers.is_empty() || matches!(task.phase, Phase::Computing);
+            if !stays {
+                missing.append(&mut task.take_missing());
+            }
+            stays
         });
+        self.release(context, blocks, missing);
     }
 
-    pub fn job_ended(&mut self, job: JobId) {
-        self.cancel(|attempt| attempt.job == job);
+    pub fn job_ended(&mut self, context: &mut Context<'_>, blocks: &mut Blocks, job: JobId) {
+        self.cancel(context, blocks, |attempt, _| attempt.job == job);
     }
 
-    /// What an earlier leader asked for, the present one asks for again if it wants it.
-    pub fn leader_changed(&mut self, context: &mut Context<'_>) {
-        let term = context.term;
-        self.cancel(|attempt| attempt.term < term);
+    /// What an earlier leader asked for, the present one asks for again if it wants it. What others asked for in its
+    /// name, nobody wants.
+    pub fn leader_changed(&mut self, context: &mut Context<'_>, blocks: &mut Blocks) {
+        let (term, leader) = (context.term, context.leader);
+        let is_false = |by| leader.is_some_and(|leader| leader != by);
+        self.cancel(context, blocks, |attempt, by| {
+            attempt.term < term || (attempt.term == term && is_false(by))
+        });
         self.pump(context);
     }
 
@@ -325,6 +371,13 @@ impl Task {
     /// Whose result it is part of; any of them, if it is part of several.
     fn job(&self) -> Option<JobId> {
         self.askers.first().map(|(attempt, _)| attempt.job)
+    }
+
+    fn take_missing(&mut self) -> BTreeSet<BlockName> {
+        match &mut self.phase {
+            Phase::Fetching(missing) => std::mem::take(missing),
+            _ => BTreeSet::new(),
+        }
     }
 }
 
