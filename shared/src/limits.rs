@@ -65,7 +65,8 @@ pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(120);
 /// How often whoever takes in an upload tells that its text still comes, where a chunk of it takes longer.
 pub const UPLOAD_KEEP_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Copies of every block, or as many as there are members.
+/// Copies of every block, or as many as there are members; more if it takes more for every majority of the voters to have
+/// one.
 pub const COPIES: usize = 3;
 
 /// Input of one counting task.
