@@ -34,6 +34,25 @@ impl Raft {
         self.rng.between(delay, delay * 2) + delay * 2 * self.priority.level()
     }
 
+    /// Patience with an election that is under way. After a notice it is short, and doubles with every try.
+    fn await_votes(&mut self) {
+        if self.prompt_attempts == 0 {
+            return self.reset_election_deadline();
+        }
+        let tries = PROMPT_ATTEMPTS - self.prompt_attempts;
+        self.election_deadline = self.now + self.prompt_patience() * (2 << tries);
+    }
+
+    /// Somebody else is about to stand: to do the same at the same time would split the votes. The wait is too short for
+    /// a member that can never win to keep this one from standing.
+    fn let_stand(&mut self) {
+        if matches!(self.state, State::PreCandidate(_)) {
+            self.take_role(State::Follower, None);
+        }
+        let soon = self.now + self.prompt_patience() * 2;
+        self.election_deadline = self.election_deadline.max(soon);
+    }
+
     /// Voters stand for election. So does a member that the newest configuration leaves out, as long as that one may
     /// not be committed: it can be the only one that is able to commit it (§4.2.2).
     pub(super) fn may_stand(&self) -> bool {
@@ -41,18 +60,17 @@ impl Raft {
     }
 
     pub(super) fn election_timeout_passed(&mut self) {
-        self.reset_election_deadline();
         if self.may_stand() && !self.is_disk_stalled() {
             self.stand_for_pre_vote();
+        } else {
+            self.reset_election_deadline();
         }
     }
 
     fn stand_for_pre_vote(&mut self) {
         self.take_role(State::PreCandidate(Votes::from([(self.id, true)])), None);
-        if self.prompt_attempts > 0 {
-            self.prompt_attempts -= 1;
-            self.election_deadline = self.now + self.prompt_patience() * 2;
-        }
+        self.await_votes();
+        self.prompt_attempts = self.prompt_attempts.saturating_sub(1);
         let message = Message::PreVote { term: self.hard_state.term.next(), last: self.log.last() };
         self.ask_voters(message, false);
         self.count_votes();
@@ -63,7 +81,7 @@ impl Raft {
         let term = self.hard_state.term.next();
         self.set_hard_state(HardState { term, vote: Some(self.id) });
         self.take_role(State::Candidate(Votes::new()), None);
-        self.reset_election_deadline();
+        self.await_votes();
         self.ask_voters(Message::Vote { term, last: self.log.last(), transfer }, true);
     }
 
@@ -133,12 +151,26 @@ impl Raft {
         last >= self.log.last() || self.config.broken(Mutation::VoteForAnyLog)
     }
 
+    /// Of two members that ask each other at the same time, the one with the longer log, or else the higher id, goes on,
+    /// and the other lets it: if each helped the other, both would stand, and neither would win.
+    fn stands_before(&self, other: NodeId, request: Term, last: Position) -> bool {
+        matches!(self.state, State::PreCandidate(_))
+            && request == self.hard_state.term.next()
+            && (self.log.last(), self.id) > (last, other)
+    }
+
     /// The answer names the term asked about; a refusal also teaches the own one, which may be higher: a long log with a
     /// low term and a short log with a high term would otherwise refuse each other for ever.
     pub(super) fn handle_pre_vote(&mut self, from: NodeId, request: Term, last: Position) {
         let HardState { term, vote } = self.hard_state;
         let is_free = request > term || (request == term && vote.is_none_or(|vote| vote == from));
-        let granted = is_free && self.is_up_to_date(last) && !self.is_sticky_towards(from);
+        let granted = is_free
+            && self.is_up_to_date(last)
+            && !self.is_sticky_towards(from)
+            && !self.stands_before(from, request, last);
+        if granted {
+            self.let_stand();
+        }
         self.send(from, Message::PreVoteResponse { term, request, granted });
     }
 

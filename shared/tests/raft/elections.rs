@@ -133,6 +133,38 @@ fn prompt_election_after_the_leaders_connection_closed() {
     assert!(took < ms(60), "fail-over took {took:?}");
 }
 
+/// How long a fail-over takes in virtual time: from the notice until there is a leader that has committed something.
+fn failover_millis(size: u8, seed: u64) -> u128 {
+    let mut cluster = Cluster::new(size).seeded(seed);
+    cluster.network.delay = ms(2);
+    cluster.network.jitter = ms(3);
+    cluster.disk_delay = ms(6);
+    let leader = cluster.elect();
+    cluster.run_for(ms(500));
+    let followers = cluster.followers();
+    cluster.crash(leader);
+    let lost_at = cluster.now;
+    for follower in followers {
+        cluster.with(follower, |raft, now| raft.peer_lost(now, leader));
+    }
+    cluster.run_until("another leader", |cluster| {
+        cluster.leader().is_some_and(|other| other != leader && cluster.status(other).ready)
+    });
+    (cluster.now - lost_at).as_millis()
+}
+
+#[test]
+fn prompt_elections_do_not_split_their_votes() {
+    for size in [3, 5, 7] {
+        let mut times: Vec<u128> = (0..500).map(|seed| failover_millis(size, seed)).collect();
+        times.sort_unstable();
+        let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+        eprintln!("{size} members: median {} ms, 99 of 100 {} ms, longest {} ms", at(50), at(99), at(100));
+        // The shortest timeout is 300 ms: nobody waited for one.
+        assert!(at(99) < 120 && at(100) < 300);
+    }
+}
+
 #[test]
 fn a_wrong_notice_that_the_leader_is_gone_changes_nothing() {
     let mut cluster = Cluster::new(3);
