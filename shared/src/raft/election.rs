@@ -127,7 +127,7 @@ impl Raft {
         let leadership = Leadership::new(self.id, &self.log, last, self.now);
         self.take_role(State::Leader(Box::new(leadership)), Some(self.id));
         self.append(Payload::Noop);
-        self.beat();
+        self.heartbeat_due();
     }
 
     /// The leader was heard so recently that it would be rash to help anybody else (§4.2.3).
@@ -235,7 +235,7 @@ impl Raft {
 
     /// The leader asks this member to stand at once (§3.10).
     pub(super) fn handle_timeout_now(&mut self, from: NodeId) -> Result<(), StepError> {
-        if self.leader != Some(from) || !self.may_stand() {
+        if self.leader != Some(from) || !self.may_stand() || self.is_disk_stalled() {
             return Err(StepError::NotExpected);
         }
         self.stand(true);

@@ -14,6 +14,10 @@ impl Raft {
             return self.become_follower(self.hard_state.term, None);
         }
         self.give_up_late_transfer();
+        // Only here: rounds for reads come as often as reads do, and must not put the doubts off.
+        if let State::Leader(leadership) = &mut self.state {
+            leadership.heartbeat_at = self.now + self.config.heartbeat_interval;
+        }
         self.beat();
         self.repeat_timeout_now();
         self.repeat_late_chunks();
@@ -25,7 +29,6 @@ impl Raft {
         let commit = self.log.commit();
         let term = self.hard_state.term;
         let State::Leader(leadership) = &mut self.state else { return };
-        leadership.heartbeat_at = now + self.config.heartbeat_interval;
         leadership.round = Round(leadership.round.0 + 1);
         leadership.reads.round_begins(leadership.round);
         leadership.peers.retain(|_, progress| !progress.has_departed(now));

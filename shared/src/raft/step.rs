@@ -116,7 +116,9 @@ impl Raft {
 
     fn dispatch_from_follower(&mut self, from: NodeId, message: Message) -> Result<(), StepError> {
         let State::Leader(leadership) = &self.state else { return Err(StepError::NotExpected) };
-        if !leadership.peers.contains_key(&from) {
+        let Some(progress) = leadership.peers.get(&from) else { return Err(StepError::NotAsked(from)) };
+        // Who has left still gets the news, but its term is nobody's any more.
+        if progress.departure.is_some() && message.term() > self.hard_state.term {
             return Err(StepError::NotAsked(from));
         }
         if !self.is_current(message.term())? {

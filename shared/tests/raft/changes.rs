@@ -166,6 +166,24 @@ fn a_removed_member_with_a_high_term_disturbs_nobody() {
     assert_eq!((cluster.leader(), cluster.status(leader).term), (Some(leader), term));
 }
 
+/// It is told of its removal for a while, and answers with its own term.
+#[test]
+fn a_member_that_is_being_told_of_its_removal_disturbs_nobody() {
+    let mut cluster = Cluster::new(4);
+    let leader = cluster.elect();
+    let removed = cluster.followers()[0];
+    let rest: Vec<u8> = (1..=4).filter(|number| n(*number) != removed).collect();
+    cluster.crash(removed);
+    cluster.nodes.get_mut(&removed).unwrap().disk.hard_state.term = Term::new(1_000);
+    let term = cluster.status(leader).term;
+    wanted(&mut cluster, leader, change(&rest, &[])).unwrap();
+    cluster.run_until("removed", |cluster| settled_with(cluster, leader, &rest));
+    cluster.restart(removed);
+    assert!(cluster.status(leader).peers.contains_key(&removed), "it is still being told");
+    cluster.run_for(ms(5_000));
+    assert_eq!((cluster.leader(), cluster.status(leader).term), (Some(leader), term));
+}
+
 #[test]
 fn a_new_leader_leaves_the_joint_configuration_of_the_old_one() {
     let mut cluster = Cluster::new(3);

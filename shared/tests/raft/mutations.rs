@@ -19,7 +19,7 @@ fn rules_that_are_switched_off_are_noticed() {
         (Mutation::VoteForAnyLog, 10),
         (Mutation::HalfIsMajority, 10),
         (Mutation::JointIgnoresOutgoing, 2_000),
-        (Mutation::ChangeBeforeOwnCommit, 1_000),
+        (Mutation::ChangeBeforeOwnCommit, 5_000),
         (Mutation::ReadWithoutRound, 50),
         (Mutation::ReadBeforeOwnCommit, 50),
         (Mutation::KeepConflictingTail, 10),

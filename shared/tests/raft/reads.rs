@@ -138,3 +138,21 @@ fn a_lost_round_is_repeated_by_the_next_heartbeat() {
     cluster.run_for(ms(100));
     assert_eq!(answers(&cluster, leader), [Ok(2)]);
 }
+
+/// Every round for a read is a heartbeat too; the leader's doubts about itself must come in between all the same.
+#[test]
+fn a_steady_stream_of_reads_hides_no_disk_that_hangs() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.nodes.get_mut(&leader).unwrap().disk_hangs = true;
+    cluster.propose(leader, "never written here").unwrap();
+    let end = cluster.now + ms(1_000);
+    for token in 0.. {
+        if cluster.role(leader) != Role::Leader {
+            break;
+        }
+        assert!(cluster.now < end, "it still leads");
+        read(&mut cluster, leader, token);
+        cluster.run_for(ms(5));
+    }
+}

@@ -60,3 +60,18 @@ fn only_voters_can_be_handed_leadership() {
     let from_follower = cluster.with(follower, |raft, now| raft.transfer(now, leader));
     assert_eq!(from_follower, Err(TransferError::NotLeader { leader: Some(leader) }));
 }
+
+#[test]
+fn a_target_whose_disk_hangs_unseats_nobody() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let target = cluster.followers()[0];
+    cluster.nodes.get_mut(&target).unwrap().disk_hangs = true;
+    cluster.propose(leader, "on two disks").unwrap();
+    cluster.run_for(cluster.config.election_timeout + ms(5));
+    let term = cluster.status(leader).term;
+    let refused = cluster.step(target, leader, Message::TimeoutNow { term });
+    assert_eq!(refused, Err(StepError::NotExpected));
+    cluster.run_for(ms(1_000));
+    assert_eq!((cluster.leader(), cluster.status(leader).term), (Some(leader), term));
+}
