@@ -1,4 +1,4 @@
-//! Settings of a member. They may differ between members; none of them touches safety.
+//! Settings of a member. They may differ between members, and none of them touches safety, but for `lease_reads`.
 
 use crate::limits;
 use crate::time::Duration;
@@ -44,6 +44,11 @@ pub struct Config {
     /// A leader that does not hear a majority for an election timeout steps down (§6.2). So does one whose own writes
     /// are not acknowledged for that long.
     pub check_quorum: bool,
+    /// A leader answers reads without asking anybody for three quarters of an election timeout after it *sent* a round
+    /// of heartbeats that a majority answered (§6.4.1). Safe only if all members have this set, have the same election
+    /// timeout, and clocks whose rates differ by less than a tenth. Votes then wait for the timeout: notices that
+    /// the leader is gone start no prompt election. Off by default.
+    pub lease_reads: bool,
     /// A rule that is switched off on purpose, to see whether the tests notice.
     #[cfg(feature = "mutations")]
     pub mutation: Option<Mutation>,
@@ -68,6 +73,7 @@ impl Default for Config {
             compact_after_bytes: 16 << 20,
             kept_tail_entries: 1_000,
             check_quorum: true,
+            lease_reads: false,
             #[cfg(feature = "mutations")]
             mutation: None,
         }
@@ -170,6 +176,10 @@ pub enum Mutation {
     ChangeBeforeOwnCommit,
     /// Reads are answered without a round of heartbeats.
     ReadWithoutRound,
+    /// A lease counts from the answers to a round instead of from its sending.
+    LeaseFromAnswers,
+    /// A lease goes on while leadership is handed over.
+    LeaseOutlivesTransfer,
     /// Reads are answered before the leader committed an entry of its own term.
     ReadBeforeOwnCommit,
     /// A follower does not remove entries that conflict with the leader's.

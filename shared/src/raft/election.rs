@@ -144,7 +144,7 @@ impl Raft {
 
     /// A leader that asks for votes leads no more.
     fn is_sticky_towards(&self, candidate: NodeId) -> bool {
-        self.is_leader_alive() && self.leader != Some(candidate)
+        self.is_leader_alive() && self.leader != Some(candidate) || self.has_promised_not_to_help(candidate)
     }
 
     fn is_up_to_date(&self, last: Position) -> bool {
@@ -209,6 +209,7 @@ impl Raft {
         }
         let current = self.hard_state;
         let is_free = term == current.term && current.vote.is_none_or(|vote| vote == from);
+        let is_free = is_free && (transfer || !self.has_promised_not_to_help(from));
         if !is_free || !self.is_up_to_date(last) {
             self.send(from, Message::VoteResponse { term: current.term, granted: false });
             return Ok(());

@@ -31,6 +31,9 @@ impl Raft {
         let State::Leader(leadership) = &mut self.state else { return };
         leadership.round = Round(leadership.round.0 + 1);
         leadership.reads.round_begins(leadership.round);
+        if self.config.lease_reads {
+            leadership.lease.round_begins(leadership.round, now);
+        }
         leadership.peers.retain(|_, progress| !progress.has_departed(now));
         for (peer, progress) in &mut leadership.peers {
             let commit = commit.min(progress.matched);

@@ -1,6 +1,8 @@
 //! What only a leader keeps. It begins with an election and is thrown away whole when leadership ends.
 
+use super::lease::Lease;
 use super::log::Log;
+use super::membership::Membership;
 use super::message::Round;
 use super::progress::{Departure, Progress};
 use super::reads::Reads;
@@ -17,6 +19,7 @@ pub(super) struct Leadership {
     pub noop: Index,
     pub round: Round,
     pub reads: Reads,
+    pub lease: Lease,
     pub heartbeat_at: Time,
     pub transfer: Option<Transfer>,
     /// Something changed that may let messages go out.
@@ -38,6 +41,7 @@ impl Leadership {
             noop: last.index.next(),
             round: Round::default(),
             reads: Reads::default(),
+            lease: Lease::default(),
             heartbeat_at: now,
             transfer: None,
             pump: true,
@@ -60,6 +64,16 @@ impl Leadership {
         for id in members.into_iter().filter(|id| *id != me) {
             self.peers.entry(id).or_insert_with(|| Progress::new(next, now));
         }
+    }
+
+    /// The latest round that a majority has answered.
+    pub fn confirmed_round(&self, me: NodeId, membership: &Membership) -> Round {
+        let answered = |id| match self.peers.get(&id) {
+            _ if id == me => self.round,
+            Some(progress) => progress.round,
+            None => Round::default(),
+        };
+        membership.reached(answered).unwrap_or_default()
     }
 
     pub fn is_ready(&self, log: &Log) -> bool {

@@ -31,6 +31,7 @@
 //! | pipelining (§10.2.1) | `replication`, `progress` | entries leave ahead of acknowledgements, within a window |
 //! | parallel writes (§10.2.1) | `writes` | the leader sends while it writes, and counts itself when it has written |
 //! | reads (§6.4) | `reads` | one round of heartbeats instead of a log entry |
+//! | lease reads (§6.4.1) | `lease` | no round at all, where clocks can be trusted; off by default |
 //! | joint consensus (§4.3) | `membership`, `reconfiguration` | any configuration follows any other in one atomic change |
 //! | transfer (§3.10) | `transfer` | leadership moves without waiting for a timeout |
 //! | snapshots (§5) | `snapshot`, `log` | the log stays short; a follower that is far behind gets the state instead |
@@ -62,6 +63,7 @@ mod election;
 mod follower;
 mod heartbeat;
 mod leadership;
+mod lease;
 mod log;
 mod membership;
 mod message;
@@ -124,6 +126,8 @@ pub struct Raft {
     state: State,
     leader: Option<NodeId>,
     leader_contact: Option<Time>,
+    /// With leases: no vote before this time, because a leader may count on it.
+    promised_until: Time,
     election_deadline: Time,
     prompt_attempts: u8,
     /// A snapshot that was too large is not asked for again before the log has come so far.
@@ -164,6 +168,7 @@ impl Raft {
             state: State::Follower,
             leader: None,
             leader_contact: None,
+            promised_until: now,
             election_deadline: now,
             prompt_attempts: 0,
             snapshot_not_before: Index::ZERO,
@@ -171,6 +176,8 @@ impl Raft {
             output: Output { install, state_changed: true, ..Output::default() },
         };
         if !is_alone {
+            // What it promised before it stopped is forgotten, and still holds.
+            raft.promise_lease();
             raft.reset_election_deadline();
         }
         Ok(raft)
@@ -281,7 +288,9 @@ impl Raft {
                     progress.pause();
                 }
             }
-            State::Follower if self.leader == Some(peer) => self.expect_prompt_election(),
+            State::Follower if self.leader == Some(peer) && !self.config.lease_reads => {
+                self.expect_prompt_election()
+            }
             _ => {}
         }
     }

@@ -4,7 +4,6 @@
 //! that moment. Rounds are numbered by the leader, so a late answer to an earlier round confirms nothing newer.
 
 use super::config::Mutation;
-use super::leadership::Leadership;
 use super::message::Round;
 use super::output::{Output, ReadError, ReadOutcome};
 use super::types::{Index, ReadToken};
@@ -67,13 +66,14 @@ impl Reads {
 
 impl Raft {
     pub(super) fn take_read(&mut self, token: ReadToken) {
+        let needs_no_round = self.holds_lease() || self.config.broken(Mutation::ReadWithoutRound);
         let State::Leader(leadership) = &mut self.state else {
             let result = Err(ReadError::NotLeader { leader: self.leader });
             return self.output.reads.push(ReadOutcome { token, result });
         };
         if leadership.reads.len() >= self.config.max_pending_reads {
             self.output.reads.push(ReadOutcome { token, result: Err(ReadError::Busy) });
-        } else if self.config.broken(Mutation::ReadWithoutRound) {
+        } else if needs_no_round {
             self.output.reads.push(ReadOutcome { token, result: Ok(self.log.commit()) });
         } else if leadership.is_ready(&self.log) || self.config.broken(Mutation::ReadBeforeOwnCommit) {
             leadership.reads.waiting.push((token, self.log.commit()));
@@ -85,14 +85,10 @@ impl Raft {
     /// Answers the reads whose round a majority has answered.
     pub(super) fn confirm_reads(&mut self) {
         let State::Leader(leadership) = &mut self.state else { return };
-        let Leadership { peers, reads, round, .. } = &mut **leadership;
-        if reads.asked.is_empty() {
+        if leadership.reads.asked.is_empty() {
             return;
         }
-        let me = self.id;
-        let answered = |id| if id == me { Some(*round) } else { peers.get(&id).map(|peer| peer.round) };
-        if let Some(confirmed) = self.log.membership().reached(|id| answered(id).unwrap_or_default()) {
-            reads.confirm(confirmed, &mut self.output.reads);
-        }
+        let confirmed = leadership.confirmed_round(self.id, self.log.membership());
+        leadership.reads.confirm(confirmed, &mut self.output.reads);
     }
 }

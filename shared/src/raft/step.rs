@@ -102,6 +102,7 @@ impl Raft {
         }
         self.become_follower(term, Some(from));
         self.leader_contact = Some(self.now);
+        self.promise_lease();
         self.prompt_attempts = 0;
         self.reset_election_deadline();
         Ok(())

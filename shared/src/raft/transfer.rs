@@ -1,5 +1,6 @@
 //! Leadership transfer (§3.10): the target catches up while proposals wait, then stands for election at once.
 
+use super::config::Mutation;
 use super::leadership::Transfer;
 use super::message::Message;
 use super::{Raft, State, TransferError};
@@ -21,6 +22,9 @@ impl Raft {
         }
         leadership.transfer = Some(Transfer { to, until: self.now + self.config.election_timeout });
         leadership.pump = true;
+        if !self.config.broken(Mutation::LeaseOutlivesTransfer) {
+            leadership.lease.end();
+        }
         self.finish_transfer(to);
         Ok(())
     }

@@ -4,6 +4,7 @@ mod changes;
 mod elections;
 mod hostile;
 mod kit;
+mod leases;
 #[cfg(feature = "mutations")]
 mod mutations;
 mod reads;

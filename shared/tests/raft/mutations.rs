@@ -1,5 +1,6 @@
 //! The storms prove themselves: each rule that is switched off must be noticed within a stated number of seeds.
 
+use crate::leases::{lease_counts_from_sending, lease_ends_with_transfer};
 use crate::replication::figure_8;
 use crate::storms::{storm, tight};
 use std::panic::catch_unwind;
@@ -40,4 +41,13 @@ fn rules_that_are_switched_off_are_noticed() {
 fn the_commit_of_an_earlier_term_is_noticed() {
     let config = Config { mutation: Some(Mutation::CommitPriorTerm), ..Config::default() };
     assert!(catch_unwind(|| figure_8(config)).is_err());
+}
+
+#[test]
+fn broken_leases_are_noticed() {
+    let broken = |mutation| Config { mutation: Some(mutation), lease_reads: true, ..Config::default() };
+    let counting = broken(Mutation::LeaseFromAnswers);
+    assert!(catch_unwind(|| lease_counts_from_sending(counting)).is_err());
+    let handing_over = broken(Mutation::LeaseOutlivesTransfer);
+    assert!(catch_unwind(|| lease_ends_with_transfer(handing_over)).is_err());
 }

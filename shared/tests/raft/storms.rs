@@ -228,6 +228,14 @@ fn three_hundred_storms_break_nothing() {
 }
 
 #[test]
+fn a_hundred_storms_make_no_lease_read_stale() {
+    for seed in 0..100 {
+        let outcome = std::panic::catch_unwind(|| storm(seed, Config { lease_reads: true, ..tight() }));
+        assert!(outcome.is_ok(), "seed {seed}");
+    }
+}
+
+#[test]
 fn the_same_seed_tells_the_same_story() {
     let (one, other) = (weather(7), weather(7));
     assert!(!one.cluster.story.is_empty());
