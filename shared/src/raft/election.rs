@@ -2,16 +2,39 @@
 
 use super::config::Mutation;
 use super::leadership::Leadership;
-use super::message::{Message, StepError};
+use super::message::{Message, Refusal, StepError};
 use super::quorum::Tally;
 use super::types::{HardState, Payload, Position, Term};
 use super::{Raft, State, Votes};
 use crate::ids::NodeId;
-use crate::time::Duration;
+use crate::time::{Duration, Time};
+use std::collections::BTreeMap;
 
 /// Pre-votes in quick succession after a notice that the leader is gone. Others may get the notice later, and refuse
 /// until then; after these tries, patience is back to normal.
 const PROMPT_ATTEMPTS: u8 = 4;
+
+/// A time without a leader, as this member lives through it. It decides nothing; it is there to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Campaign {
+    pub since: Time,
+    /// How often this member asked who would vote for it.
+    pub rounds: u32,
+    /// What each voter said last.
+    pub answers: BTreeMap<NodeId, Answer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub at: Time,
+    pub refusal: Option<Refusal>,
+}
+
+impl Campaign {
+    pub(super) fn new(now: Time) -> Campaign {
+        Campaign { since: now, rounds: 0, answers: BTreeMap::new() }
+    }
+}
 
 impl Raft {
     /// A fresh random patience (§3.4): drawn once per election, not at every look at the clock, or ties would never end.
@@ -69,6 +92,9 @@ impl Raft {
 
     fn stand_for_pre_vote(&mut self) {
         self.take_role(State::PreCandidate(Votes::from([(self.id, true)])), None);
+        if let Some(campaign) = &mut self.campaign {
+            campaign.rounds = campaign.rounds.saturating_add(1);
+        }
         self.await_votes();
         self.prompt_attempts = self.prompt_attempts.saturating_sub(1);
         let message = Message::PreVote { term: self.hard_state.term.next(), last: self.log.last() };
@@ -164,14 +190,19 @@ impl Raft {
     pub(super) fn handle_pre_vote(&mut self, from: NodeId, request: Term, last: Position) {
         let HardState { term, vote } = self.hard_state;
         let is_free = request > term || (request == term && vote.is_none_or(|vote| vote == from));
-        let granted = is_free
-            && self.is_up_to_date(last)
-            && !self.is_sticky_towards(from)
-            && !self.stands_before(from, request, last);
-        if granted {
+        let refusal = if !is_free {
+            Some(Refusal::VoteGiven)
+        } else if self.is_sticky_towards(from) {
+            Some(Refusal::LeaderAlive)
+        } else if !self.is_up_to_date(last) {
+            Some(Refusal::LogBehind)
+        } else if self.stands_before(from, request, last) {
+            Some(Refusal::Stands)
+        } else {
             self.let_stand();
-        }
-        self.send(from, Message::PreVoteResponse { term, request, granted });
+            None
+        };
+        self.send(from, Message::PreVoteResponse { term, request, refusal });
     }
 
     pub(super) fn handle_pre_vote_response(
@@ -179,8 +210,12 @@ impl Raft {
         from: NodeId,
         term: Term,
         request: Term,
-        granted: bool,
+        refusal: Option<Refusal>,
     ) -> Result<(), StepError> {
+        if let Some(campaign) = &mut self.campaign {
+            campaign.answers.insert(from, Answer { at: self.now, refusal });
+        }
+        let granted = refusal.is_none();
         if !granted && term > self.hard_state.term {
             self.become_follower(term, None);
             return Ok(());

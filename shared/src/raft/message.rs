@@ -18,11 +18,12 @@ pub enum Message {
         term: Term,
         last: Position,
     },
-    /// `request` is the term asked about, `term` the answerer's own, from which a refused sender learns.
+    /// `request` is the term asked about, `term` the answerer's own, from which a refused sender learns. Without a refusal
+    /// the vote would be granted.
     PreVoteResponse {
         term: Term,
         request: Term,
-        granted: bool,
+        refusal: Option<Refusal>,
     },
     /// RequestVote (§3.4). `transfer` says that the leader itself asked for this election (§3.10).
     Vote {
@@ -90,6 +91,19 @@ impl Message {
             | Message::TimeoutNow { term } => *term,
         }
     }
+}
+
+/// Why a member would not vote for the one that asks. Nobody decides by it; it tells people why there is no leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// It is in a later term, or has given its vote in that one.
+    VoteGiven,
+    /// It heard a leader just now.
+    LeaderAlive,
+    /// Its log has more than the sender's.
+    LogBehind,
+    /// It stands itself, and comes first.
+    Stands,
 }
 
 /// What a follower says to [`Message::Append`].

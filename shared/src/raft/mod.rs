@@ -84,12 +84,13 @@ mod writes;
 #[cfg(feature = "mutations")]
 pub use config::Mutation;
 pub use config::{Config, ConfigError, Priority};
+pub use election::{Answer, Campaign};
 pub use membership::{Membership, MembershipChange, MembershipError};
-pub use message::{AppendOutcome, Message, Round, SnapshotChunk, StepError};
+pub use message::{AppendOutcome, Message, Refusal, Round, SnapshotChunk, StepError};
 pub use output::{
     ChangeError, CompactError, NewError, Output, ProposeError, ReadError, ReadOutcome, TransferError,
 };
-pub use status::{PeerState, PeerStatus, Role, Status};
+pub use status::{Arrival, PeerState, PeerStatus, Role, Status};
 pub use storage::{Snapshot, SnapshotMeta, StorageOp, Stored};
 pub use types::{Entry, HardState, Index, Payload, PersistSequence, Position, ReadToken, Term};
 
@@ -125,6 +126,8 @@ pub struct Raft {
     writes: Writes,
     state: State,
     leader: Option<NodeId>,
+    /// While there is no leader.
+    campaign: Option<Campaign>,
     leader_contact: Option<Time>,
     /// With leases: no vote before this time, because a leader may count on it.
     promised_until: Time,
@@ -167,6 +170,7 @@ impl Raft {
             log,
             state: State::Follower,
             leader: None,
+            campaign: Some(Campaign::new(now)),
             leader_contact: None,
             promised_until: now,
             election_deadline: now,
@@ -275,6 +279,15 @@ impl Raft {
     pub fn transfer(&mut self, now: Time, to: NodeId) -> Result<(), TransferError> {
         self.advance(now);
         self.begin_transfer(to)
+    }
+
+    /// The same for a leader that may be gone any moment: the target is told at once, right behind the entries that are
+    /// on their way to it. Should they be lost, so is the election, and another follows.
+    pub fn transfer_in_haste(&mut self, now: Time, to: NodeId) -> Result<(), TransferError> {
+        self.advance(now);
+        self.begin_transfer(to)?;
+        self.hurry_transfer(to);
+        Ok(())
     }
 
     /// A notice that this peer's connection closed. It may be wrong. A follower whose leader it was stands for

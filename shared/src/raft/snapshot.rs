@@ -6,6 +6,7 @@
 use super::config::Mutation;
 use super::message::{Message, SnapshotChunk, StepError};
 use super::progress::{Flow, SnapshotTransfer};
+use super::status::Arrival;
 use super::storage::{Snapshot, SnapshotMeta};
 use super::types::{Index, Position, Term};
 use super::{CompactError, Raft, State};
@@ -29,6 +30,10 @@ impl Incoming {
 
     fn received(&self) -> u64 {
         self.data.len() as u64
+    }
+
+    pub(super) fn arrival(&self) -> Arrival {
+        Arrival { last: self.meta.last.index, bytes: self.received(), bytes_total: self.total }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a member knows about itself and its followers, for callers and people.
 
+use super::election::Campaign;
 use super::membership::Membership;
 use super::progress::Progress;
+use super::snapshot::Incoming;
 use super::types::{Index, Position, Term};
 use super::{Raft, State};
 use crate::ids::NodeId;
@@ -43,6 +45,12 @@ pub struct Status {
     pub membership_index: Index,
     /// A leader that has committed an entry of its own term: reads and configuration changes go through.
     pub ready: bool,
+    /// While there is no leader: how the search for one goes.
+    pub campaign: Option<Campaign>,
+    /// The snapshot that is coming in.
+    pub arriving: Option<Arrival>,
+    /// Since when the disk owes an acknowledgement.
+    pub writing_since: Option<Time>,
     /// To whom leadership is being handed over.
     pub transferring: Option<NodeId>,
     /// A leader's view of each other member; empty on others.
@@ -66,6 +74,15 @@ pub struct PeerStatus {
     pub heard_at: Time,
     /// It answered within an election timeout.
     pub active: bool,
+}
+
+/// How much of a snapshot has come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The last entry that it covers.
+    pub last: Index,
+    pub bytes: u64,
+    pub bytes_total: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +117,13 @@ impl Raft {
             membership: log.membership().clone(),
             membership_index: log.membership_index(),
             ready: leadership.is_some_and(|leadership| leadership.is_ready(log)),
+            campaign: self.campaign.clone(),
+            arriving: self
+                .incoming
+                .as_ref()
+                .map(Incoming::arrival)
+                .filter(|arrival| arrival.last > log.commit()),
+            writing_since: self.writes.waiting_since(),
             transferring: leadership.and_then(|leadership| leadership.transfer).map(|transfer| transfer.to),
             peers: peers.map(|(id, progress)| (*id, self.peer_status(progress))).collect(),
         }

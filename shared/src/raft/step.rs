@@ -1,6 +1,7 @@
 //! Messages as they come in: who may say what, and what their terms mean (§3.3). Nothing changes before a message has
 //! passed its checks.
 
+use super::election::Campaign;
 use super::follower::check_append;
 use super::message::{AppendOutcome, Message, StepError};
 use super::types::{HardState, Index, Position, Term};
@@ -27,9 +28,9 @@ impl Raft {
                 Ok(())
             }
             Message::Vote { term, last, transfer } => self.handle_vote(from, term, last, transfer),
-            Message::PreVoteResponse { term, request, granted } => {
+            Message::PreVoteResponse { term, request, refusal } => {
                 self.check_asked(from)?;
-                self.handle_pre_vote_response(from, term, request, granted)
+                self.handle_pre_vote_response(from, term, request, refusal)
             }
             Message::VoteResponse { term, granted } => {
                 self.check_asked(from)?;
@@ -164,6 +165,10 @@ impl Raft {
     pub(super) fn take_role(&mut self, state: State, leader: Option<NodeId>) {
         self.output.state_changed = true;
         self.leader = leader;
+        self.campaign = match leader {
+            Some(_) => None,
+            None => self.campaign.take().or_else(|| Some(Campaign::new(self.now))),
+        };
         self.leader_contact = None;
         if let State::Leader(leadership) = std::mem::replace(&mut self.state, state) {
             leadership.reads.refuse(leader, &mut self.output);

@@ -29,6 +29,16 @@ impl Raft {
         Ok(())
     }
 
+    pub(super) fn hurry_transfer(&mut self, to: NodeId) {
+        self.pump();
+        let State::Leader(leadership) = &self.state else { return };
+        let matched = leadership.peers.get(&to).map(|progress| progress.matched);
+        // Who holds the whole log has been told already.
+        if matched != Some(self.log.last().index) {
+            self.send(to, Message::TimeoutNow { term: self.hard_state.term });
+        }
+    }
+
     /// Once the target holds the whole log, it may stand.
     pub(super) fn finish_transfer(&mut self, peer: NodeId) {
         let State::Leader(leadership) = &self.state else { return };

@@ -306,3 +306,22 @@ fn every_graph_of_five_with_a_connected_majority_keeps_a_leader() {
         assert!(cluster.checker.committed_up_to() >= position.index, "graph {graph:b} serves");
     }
 }
+
+#[test]
+fn a_member_without_a_leader_can_tell_who_refuses_it_and_why() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let [cut_off, other] = [cluster.followers()[0], cluster.followers()[1]];
+    assert_eq!(cluster.status(cut_off).campaign, None);
+    cluster.network.cut(leader, cut_off);
+    let refusal = |cluster: &Cluster| {
+        let campaign = cluster.status(cut_off).campaign?;
+        campaign.answers.get(&other)?.refusal
+    };
+    cluster.run_until("a refusal", |cluster| refusal(cluster).is_some());
+    assert_eq!(refusal(&cluster), Some(Refusal::LeaderAlive));
+    let campaign = cluster.status(cut_off).campaign.unwrap();
+    assert!(campaign.rounds > 0 && !campaign.answers.contains_key(&leader), "{campaign:?}");
+    cluster.network.heal();
+    cluster.run_until("the leader is heard again", |cluster| cluster.status(cut_off).campaign.is_none());
+}

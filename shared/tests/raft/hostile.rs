@@ -66,10 +66,10 @@ fn message() -> impl Strategy<Value = Message> {
     ];
     prop_oneof![
         (term(), position()).prop_map(|(term, last)| Message::PreVote { term, last }),
-        (term(), term(), any::<bool>()).prop_map(|(term, request, granted)| Message::PreVoteResponse {
+        (term(), term(), any::<bool>()).prop_map(|(term, request, refused)| Message::PreVoteResponse {
             term,
             request,
-            granted
+            refusal: refused.then_some(Refusal::LogBehind)
         }),
         (term(), position(), any::<bool>()).prop_map(|(term, last, transfer)| Message::Vote {
             term,
@@ -183,7 +183,7 @@ fn strangers_are_not_asked() {
     let stranger: NodeId = n(77);
     let responses = [
         Message::VoteResponse { term: high, granted: true },
-        Message::PreVoteResponse { term: high, request: high, granted: false },
+        Message::PreVoteResponse { term: high, request: high, refusal: Some(Refusal::LogBehind) },
         Message::HeartbeatResponse { term: high, round: Round(1) },
     ];
     for response in responses {
@@ -202,7 +202,7 @@ fn a_term_out_of_reach_is_not_followed() {
     let claims = |term| {
         [
             Message::Vote { term, last, transfer: true },
-            Message::PreVoteResponse { term, request: term, granted: false },
+            Message::PreVoteResponse { term, request: term, refusal: Some(Refusal::LogBehind) },
             Message::Heartbeat { term, commit: Index::ZERO, round: Round(1) },
             Message::HeartbeatResponse { term, round: Round(1) },
             Message::Append { term, previous: Position::ZERO, entries: Vec::new(), commit: Index::ZERO },

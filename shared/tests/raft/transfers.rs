@@ -75,3 +75,20 @@ fn a_target_whose_disk_hangs_unseats_nobody() {
     cluster.run_for(ms(1_000));
     assert_eq!((cluster.leader(), cluster.status(leader).term), (Some(leader), term));
 }
+
+#[test]
+fn a_leader_in_haste_is_followed_by_a_target_that_has_not_acknowledged_everything() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let target = cluster.followers()[0];
+    for number in 0..20 {
+        cluster.propose(leader, &number.to_string()).unwrap();
+    }
+    let began = cluster.now;
+    assert!(cluster.status(leader).peers[&target].matched < cluster.status(leader).last.index);
+    cluster.with(leader, |raft, now| raft.transfer_in_haste(now, target)).unwrap();
+    cluster.crash(leader);
+    cluster.run_until("the target leads", |cluster| cluster.status(target).ready);
+    assert!(cluster.now - began < ms(30), "{:?}", cluster.now - began);
+    assert_eq!(cluster.applied(target).len(), 20, "what was on its way arrived before the word to stand");
+}
