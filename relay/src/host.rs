@@ -3,6 +3,7 @@
 mod secret;
 
 use crate::broker::Gate;
+use crate::chaos::Chaos;
 use crate::driver::{self, ComputePool, DataDirectory, DataError, Launch, NodeHandle, StartError, Way};
 use crate::http::{self, AppState};
 use crate::hub::Hub;
@@ -29,6 +30,8 @@ pub struct RelayOptions {
     pub room: RoomName,
     /// A file with the room's secret. `None`: none on loopback; elsewhere one that the relay makes and keeps.
     pub secret_file: Option<PathBuf>,
+    /// Whoever may use the room may break its links on purpose.
+    pub chaos: bool,
     /// Counting threads of all hosted nodes together; `None`: as many as the machine has cores.
     pub threads: Option<usize>,
     pub config: NodeConfig,
@@ -65,7 +68,7 @@ pub enum HostError {
 
 /// Listens, opens the directory, starts the nodes, and serves.
 pub async fn start(options: RelayOptions) -> Result<RunningRelay, HostError> {
-    let RelayOptions { listen, nodes, data, room, secret_file, threads, config } = options;
+    let RelayOptions { listen, nodes, data, room, secret_file, chaos, threads, config } = options;
     let (listener, addr) = bind(listen).await?;
     let data = match data {
         Some(path) => path,
@@ -75,12 +78,14 @@ pub async fn start(options: RelayOptions) -> Result<RunningRelay, HostError> {
     let loopback = addr.ip().is_loopback();
     let secret = secret::of_room(loopback, secret_file.as_deref(), directory.path())?;
     let token = secret.as_deref().map(RoomToken::member);
-    let hub = Hub::new(RoomRecords::open(directory.path())?, Gate::new(token.clone()), loopback);
+    let chaos = chaos.then(|| Arc::new(Chaos::new(driver::random_bytes())));
+    let records = RoomRecords::open(directory.path())?;
+    let hub = Hub::new(records, Gate::new(token.clone()), loopback, chaos.clone());
 
     let origin = origin(addr);
     let hosting = Hosting { hub: hub.clone(), room: room.clone(), http: origin.clone(), data, config };
     let nodes = start_nodes(hosting, nodes, threads).await?;
-    let state = AppState { nodes: nodes.clone(), room: room.clone(), token, loopback };
+    let state = AppState { nodes: nodes.clone(), room: room.clone(), token, loopback, chaos };
     let routes = http::router(state).merge(crate::socket::router(hub.clone()));
     let server = Server::start(listener, routes);
     let link = link(&origin, &room, secret.as_deref());

@@ -1,11 +1,14 @@
 //! The relay as a running thing: the broker behind a lock, a mailbox per connection, and the record of who owns which room.
 
 use crate::broker::{Admitted, Broker, ConnectionId, Gate, Link, Offered, Outbox};
+use crate::chaos::{Chaos, Fate};
 use crate::rooms::RoomRecords;
-use shared::ids::{ClusterId, RoomName};
-use shared::wire::session::{Class, ClientFrame, Refusal, RelayFrame};
+use shared::ids::{ClusterId, NodeId, RoomName};
+use shared::limits;
+use shared::wire::session::{Class, ClientFrame, Frame, Refusal, RelayFrame};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
 
 /// One relay: shared by its sockets and its hosted nodes.
 #[derive(Debug)]
@@ -15,6 +18,9 @@ pub struct Hub {
     gate: Gate,
     /// Only this machine can reach the relay.
     loopback: bool,
+    chaos: Option<Arc<Chaos>>,
+    /// Room for frames that a slow link keeps, in KiB.
+    late: Arc<Semaphore>,
 }
 
 /// Frames on their way to one reader, who may be slower than those who write.
@@ -38,6 +44,8 @@ struct Content<T> {
 #[derive(Debug)]
 pub struct Attachment {
     hub: Arc<Hub>,
+    room: RoomName,
+    node: NodeId,
     connection: ConnectionId,
     mailbox: Mailbox<RelayFrame>,
 }
@@ -117,9 +125,10 @@ impl Link for Mailbox<RelayFrame> {
 }
 
 impl Hub {
-    pub fn new(records: RoomRecords, gate: Gate, loopback: bool) -> Arc<Hub> {
+    pub fn new(records: RoomRecords, gate: Gate, loopback: bool, chaos: Option<Arc<Chaos>>) -> Arc<Hub> {
         let broker = Mutex::new(Broker::new(records.all()));
-        Arc::new(Hub { broker, records: Mutex::new(records), gate, loopback })
+        let late = Arc::new(Semaphore::new(limits::LATE_KIBIBYTES_MAX));
+        Arc::new(Hub { broker, records: Mutex::new(records), gate, loopback, chaos, late })
     }
 
     pub fn gate(&self) -> &Gate {
@@ -139,7 +148,8 @@ impl Hub {
         if let Some(cluster) = admission.founded {
             self.record(room.clone(), cluster);
         }
-        Ok(Attachment { hub: self.clone(), connection: admission.connection, mailbox })
+        let connection = admission.connection;
+        Ok(Attachment { hub: self.clone(), room: room.clone(), node, connection, mailbox })
     }
 
     /// Ends every connection.
@@ -168,7 +178,12 @@ impl Attachment {
                 return Err(Refusal::Protocol { reason: "a second Hello on one connection".to_owned() });
             }
             ClientFrame::Send { to, class, frame } => {
-                self.hub.broker().route(self.connection, to, class, frame);
+                let chaos = self.hub.chaos.as_ref();
+                match chaos.map_or(Fate::Delivered, |chaos| chaos.fate(&self.room, self.node, to)) {
+                    Fate::Delivered => self.hub.broker().route(self.connection, to, class, frame),
+                    Fate::Late(delay) => self.route_late(delay, to, class, frame),
+                    Fate::Lost => {}
+                }
             }
             ClientFrame::Founded => {
                 let founded = self.hub.broker().founded(self.connection);
@@ -179,6 +194,19 @@ impl Attachment {
             ClientFrame::Profile(profile) => self.hub.broker().profile(self.connection, profile),
         }
         Ok(())
+    }
+
+    /// What a slow link has no room for is lost.
+    fn route_late(&self, delay: Duration, to: NodeId, class: Class, frame: Frame) {
+        let kibibytes = frame.bytes().div_ceil(1024).max(1);
+        let place = self.hub.late.clone().try_acquire_many_owned(kibibytes.try_into().unwrap_or(u32::MAX));
+        let Ok(place) = place else { return };
+        let (hub, connection) = (self.hub.clone(), self.connection);
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            hub.broker().route(connection, to, class, frame);
+            drop(place);
+        });
     }
 
     pub fn frozen(&self, frozen: bool) {

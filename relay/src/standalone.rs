@@ -54,7 +54,7 @@ pub async fn start(
     options.http = Some(host::origin(bound));
     let page = format!("{}/r/{room}", options.relay.origin);
     let node = driver::start_node(options).await?;
-    let routes = http::router(AppState { nodes: vec![node.clone()], room, token, loopback });
+    let routes = http::router(AppState { nodes: vec![node.clone()], room, token, loopback, chaos: None });
     // A tab speaks to the relay, so the page comes from there. A browser takes the part after # along by itself.
     let to_relay = get(move || async move { Redirect::temporary(&page) });
     let routes = routes.route("/", to_relay.clone()).route("/r/{room}", to_relay);

@@ -17,6 +17,9 @@ pub const ADDRESS_BYTES_MAX: usize = 256;
 /// Connected nodes in one room.
 pub const ROOM_MEMBERS_MAX: usize = 256;
 
+/// What a relay holds back for links that are slow on purpose.
+pub const LATE_KIBIBYTES_MAX: usize = 64 << 10;
+
 /// Rooms on one relay.
 pub const ROOMS_MAX: usize = 1024;
 

@@ -30,12 +30,15 @@ pub struct Arguments {
     /// A file with the room's secret [default: none on this machine's own address, elsewhere one that is made]
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// Let whoever may use the room break its links on purpose, to see what happens
+    #[arg(long)]
+    chaos: bool,
 }
 
 pub async fn run(arguments: Arguments, format: LogFormat, output: &mut Output) -> Result<(), Failure> {
-    let Arguments { listen, nodes, data, room, secret_file } = arguments;
+    let Arguments { listen, nodes, data, room, secret_file, chaos } = arguments;
     let config = NodeConfig::default();
-    let options = RelayOptions { listen, nodes, data, room, secret_file, threads: None, config };
+    let options = RelayOptions { listen, nodes, data, room, secret_file, chaos, threads: None, config };
     let running = host::start(options).await.map_err(not_started)?;
     announce(&running, format, output)?;
     for node in running.nodes.clone() {

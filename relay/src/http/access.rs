@@ -39,6 +39,18 @@ impl FromRequestParts<Shared> for Access {
     }
 }
 
+/// A request that may be carried out by the server itself.
+pub struct Permit;
+
+impl FromRequestParts<Shared> for Permit {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> ApiResult<Permit> {
+        let room: RoomName = path_parameter(parts, state, "room").await?;
+        check(state, &room, &parts.method, &parts.headers).map(|()| Permit)
+    }
+}
+
 /// The node that answers for a room, if this request may ask it.
 pub fn admit(
     state: &AppState,
@@ -46,14 +58,7 @@ pub fn admit(
     method: &Method,
     headers: &HeaderMap,
 ) -> ApiResult<NodeHandle> {
-    check_origin(state.loopback, method, headers)?;
-    if *room != state.room {
-        return Err(ApiError::not_found(format!("nobody here answers for room \"{room}\""))
-            .hint(format!("check the link; this address answers for room \"{}\"", state.room)));
-    }
-    if let Some(token) = &state.token {
-        check_token(token, headers)?;
-    }
+    check(state, room, method, headers)?;
     state.nodes.iter().find(|node| !node.has_ended()).cloned().ok_or_else(|| {
         ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -62,6 +67,18 @@ pub fn admit(
         )
         .hint("start the relay with --nodes 1 or more, or ask a node that was started with `wordraft node --http ADDRESS`")
     })
+}
+
+fn check(state: &AppState, room: &RoomName, method: &Method, headers: &HeaderMap) -> ApiResult<()> {
+    check_origin(state.loopback, method, headers)?;
+    if *room != state.room {
+        return Err(ApiError::not_found(format!("nobody here answers for room \"{room}\""))
+            .hint(format!("check the link; this address answers for room \"{}\"", state.room)));
+    }
+    if let Some(token) = &state.token {
+        check_token(token, headers)?;
+    }
+    Ok(())
 }
 
 /// Reading is left to the browser's own rules, except where a foreign name was made to point at this machine.

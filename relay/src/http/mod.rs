@@ -9,6 +9,7 @@ mod count;
 mod documents;
 mod error;
 mod events;
+mod faults;
 mod health;
 mod jobs;
 mod linger;
@@ -21,6 +22,7 @@ mod tests;
 mod upload;
 mod words;
 
+use crate::chaos::Chaos;
 use crate::driver::NodeHandle;
 use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
@@ -32,6 +34,7 @@ pub use cluster::Transfer;
 pub use documents::{DocumentList, DocumentView};
 pub use error::ApiError;
 pub(crate) use error::ApiResult;
+pub use faults::FaultList;
 pub use jobs::{JobList, JobView, Options, StateView, Submission};
 pub use words::WordList;
 
@@ -45,6 +48,8 @@ pub struct AppState {
     pub token: Option<RoomToken>,
     /// Only this machine can reach the server.
     pub loopback: bool,
+    /// Links may be broken on purpose, at a relay that was asked to allow it.
+    pub chaos: Option<Arc<Chaos>>,
 }
 
 type Shared = Arc<AppState>;
@@ -63,6 +68,7 @@ pub fn router(state: AppState) -> Router {
         .route("/jobs/{job}/events", get(events::of_job))
         .route("/cluster", get(cluster::show))
         .route("/cluster/events", get(events::of_cluster))
+        .route("/cluster/faults", get(faults::show).post(faults::set))
         .route("/cluster/transfer", post(cluster::transfer))
         .route("/cluster/members/{node}", delete(cluster::remove))
         .layer(middleware::from_fn_with_state(state.clone(), redirect::to_leader))

@@ -52,6 +52,7 @@ pub fn options(nodes: usize, directory: &Path) -> RelayOptions {
         data: Some(directory.to_owned()),
         room: RoomName::default(),
         secret_file: None,
+        chaos: false,
         threads: Some(2),
         config: NodeConfig::default(),
     }

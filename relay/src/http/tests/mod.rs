@@ -26,7 +26,8 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let nodes = node.into_iter().collect();
-        let routes = router(AppState { nodes, room: RoomName::default(), token, loopback: true });
+        let routes =
+            router(AppState { nodes, room: RoomName::default(), token, loopback: true, chaos: None });
         tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         Server {
             origin,
