@@ -1,5 +1,6 @@
 //! Settings of a member. They may differ between members, and none of them touches safety, but for `lease_reads`.
 
+use super::mutation::Mutation;
 use crate::limits;
 use crate::time::Duration;
 
@@ -153,37 +154,4 @@ impl Priority {
             Priority::Reluctant => 2,
         }
     }
-}
-
-/// Rules that can be switched off, one at a time, to prove that the simulator finds out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutation {
-    /// A vote leaves before it is on disk.
-    VoteNotPersisted,
-    /// A follower acknowledges entries before they are on disk.
-    AppendNotPersisted,
-    /// A leader counts its own entries before they are on disk.
-    LeaderCountsUnwritten,
-    /// Entries of earlier terms commit by being counted (Figure 3.7, "Figure 8" of the short paper).
-    CommitPriorTerm,
-    /// Votes go to logs that are not up to date (§3.6.1).
-    VoteForAnyLog,
-    /// Half of the voters are taken for a majority.
-    HalfIsMajority,
-    /// A joint configuration decides by its new half alone.
-    JointIgnoresOutgoing,
-    /// Configurations change before the leader committed an entry of its own term.
-    ChangeBeforeOwnCommit,
-    /// Reads are answered without a round of heartbeats.
-    ReadWithoutRound,
-    /// A lease counts from the answers to a round instead of from its sending.
-    LeaseFromAnswers,
-    /// A lease goes on while leadership is handed over.
-    LeaseOutlivesTransfer,
-    /// Reads are answered before the leader committed an entry of its own term.
-    ReadBeforeOwnCommit,
-    /// A follower does not remove entries that conflict with the leader's.
-    KeepConflictingTail,
-    /// A snapshot is installed without the configuration that comes with it.
-    SnapshotKeepsMembership,
 }

@@ -1,8 +1,8 @@
 //! Leader election (§3.4) with pre-vote (§9.6), stickiness (§4.2.3) and prompt elections.
 
-use super::config::Mutation;
 use super::leadership::Leadership;
 use super::message::{Message, Refusal, StepError};
+use super::mutation::Mutation;
 use super::quorum::Tally;
 use super::types::{HardState, Payload, Position, Term};
 use super::{Raft, State, Votes};
@@ -41,7 +41,8 @@ impl Raft {
     pub(super) fn reset_election_deadline(&mut self) {
         let timeout = self.config.election_timeout;
         let reluctance = timeout / 2 * self.priority.level();
-        self.election_deadline = self.now + self.rng.between(timeout, timeout * 2) + reluctance;
+        let latest = if self.config.broken(Mutation::TiesRepeat) { timeout } else { timeout * 2 };
+        self.election_deadline = self.now + self.rng.between(timeout, latest) + reluctance;
     }
 
     /// The leader's connection is gone, says a notice.
@@ -95,6 +96,7 @@ impl Raft {
         if let Some(campaign) = &mut self.campaign {
             campaign.rounds = campaign.rounds.saturating_add(1);
         }
+        self.asked_at = self.now;
         self.await_votes();
         self.prompt_attempts = self.prompt_attempts.saturating_sub(1);
         let message = Message::PreVote { term: self.hard_state.term.next(), last: self.log.last() };
@@ -174,15 +176,22 @@ impl Raft {
     }
 
     fn is_up_to_date(&self, last: Position) -> bool {
+        if self.config.broken(Mutation::LearnersDoNotVote) && !self.log.membership().is_voter(self.id) {
+            return false;
+        }
         last >= self.log.last() || self.config.broken(Mutation::VoteForAnyLog)
     }
 
     /// Of two members that ask each other at the same time, the one with the longer log, or else the higher id, goes on,
-    /// and the other lets it: if each helped the other, both would stand, and neither would win.
+    /// and the other lets it: if each helped the other, both would stand, and neither would win. Only at the same time:
+    /// one that asked a while ago got no majority, and may be the reason why the other does not (it may be the one
+    /// member that reaches enough).
     fn stands_before(&self, other: NodeId, request: Term, last: Position) -> bool {
         matches!(self.state, State::PreCandidate(_))
             && request == self.hard_state.term.next()
+            && self.now.since(self.asked_at) <= self.config.prompt_delay * 2
             && (self.log.last(), self.id) > (last, other)
+            && !self.config.broken(Mutation::TiesRepeat)
     }
 
     /// The answer names the term asked about; a refusal also teaches the own one, which may be higher: a long log with a
@@ -216,7 +225,7 @@ impl Raft {
             campaign.answers.insert(from, Answer { at: self.now, refusal });
         }
         let granted = refusal.is_none();
-        if !granted && term > self.hard_state.term {
+        if !granted && term > self.hard_state.term && !self.config.broken(Mutation::RefusalTeachesNothing) {
             self.become_follower(term, None);
             return Ok(());
         }

@@ -1,8 +1,8 @@
 //! Log replication as a follower does it (§3.5).
 
 use super::Raft;
-use super::config::Mutation;
 use super::message::{AppendOutcome, Message, StepError};
+use super::mutation::Mutation;
 use super::types::{Entry, Index, Payload, Position, Term};
 use crate::ids::NodeId;
 
@@ -43,7 +43,9 @@ impl Raft {
                 return Ok(());
             }
             self.log.truncate(first.index);
-            self.writes.truncated(first.index);
+            if !self.config.broken(Mutation::OldWritesCountForNew) {
+                self.writes.truncated(first.index);
+            }
         }
         self.writes.appended(first.index);
         self.log.push(first);

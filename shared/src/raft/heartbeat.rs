@@ -1,6 +1,7 @@
 //! Signs of life: the leader's heartbeats, their answers, and a leader's doubts about itself (§6.2).
 
 use super::message::{Message, Round, StepError};
+use super::mutation::Mutation;
 use super::progress::Flow;
 use super::types::Index;
 use super::{Raft, State};
@@ -10,7 +11,8 @@ use crate::time::Time;
 impl Raft {
     /// The heartbeat interval passed: first the leader asks itself whether it still is one, then it says so.
     pub(super) fn heartbeat_due(&mut self) {
-        if self.config.check_quorum && (self.has_lost_quorum() || self.is_leader_disk_stalled()) {
+        let doubts = self.config.check_quorum && !self.config.broken(Mutation::LeaderNeverDoubts);
+        if doubts && (self.has_lost_quorum() || self.is_leader_disk_stalled()) {
             return self.become_follower(self.hard_state.term, None);
         }
         self.give_up_late_transfer();
@@ -62,7 +64,12 @@ impl Raft {
 
     /// A write has been on its way for an election timeout.
     pub(super) fn is_disk_stalled(&self) -> bool {
-        self.writes.waiting_since().is_some_and(|at| self.now.since(at) >= self.config.election_timeout)
+        let is_watched = !self.config.broken(Mutation::DiskStallIgnored);
+        is_watched
+            && self
+                .writes
+                .waiting_since()
+                .is_some_and(|at| self.now.since(at) >= self.config.election_timeout)
     }
 
     /// A leader whose disk hangs makes way, unless nobody else could do any better.
@@ -93,6 +100,7 @@ impl Raft {
         let State::Leader(leadership) = &mut self.state else { return };
         let newest = leadership.round;
         let Some(progress) = leadership.peers.get_mut(&from) else { return };
+        let round = if self.config.broken(Mutation::AnyAnswerConfirmsReads) { newest } else { round };
         progress.round = progress.round.max(round.min(newest));
         match &mut progress.flow {
             Flow::Probe { waiting } => *waiting = false,

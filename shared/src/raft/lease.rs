@@ -5,8 +5,8 @@
 //! earlier by every clock. While a majority's promises last, nobody else can have been elected, so its commit index is
 //! the newest there is. Only the leader itself can release the others: by handing leadership over.
 
-use super::config::Mutation;
 use super::message::Round;
+use super::mutation::Mutation;
 use super::{Raft, State};
 use crate::ids::NodeId;
 use crate::time::Time;

@@ -67,6 +67,7 @@ mod lease;
 mod log;
 mod membership;
 mod message;
+mod mutation;
 mod output;
 mod progress;
 mod quorum;
@@ -81,12 +82,14 @@ mod transfer;
 mod types;
 mod writes;
 
-#[cfg(feature = "mutations")]
-pub use config::Mutation;
 pub use config::{Config, ConfigError, Priority};
 pub use election::{Answer, Campaign};
 pub use membership::{Membership, MembershipChange, MembershipError};
 pub use message::{AppendOutcome, Message, Refusal, Round, SnapshotChunk, StepError};
+#[cfg(feature = "mutations")]
+pub use mutation::Mutation;
+#[cfg(not(feature = "mutations"))]
+use mutation::Mutation;
 pub use output::{
     ChangeError, CompactError, NewError, Output, ProposeError, ReadError, ReadOutcome, TransferError,
 };
@@ -132,6 +135,8 @@ pub struct Raft {
     /// With leases: no vote before this time, because a leader may count on it.
     promised_until: Time,
     election_deadline: Time,
+    /// When this member last asked who would vote for it.
+    asked_at: Time,
     prompt_attempts: u8,
     /// A snapshot that was too large is not asked for again before the log has come so far.
     snapshot_not_before: Index,
@@ -154,7 +159,12 @@ impl Raft {
     pub fn new(id: NodeId, config: Config, stored: Stored, rng: Rng, now: Time) -> Result<Raft, NewError> {
         config.check()?;
         let install = stored.snapshot.clone();
-        let log = Log::restore(stored.snapshot, stored.entries)?;
+        #[cfg_attr(not(feature = "mutations"), expect(unused_mut))]
+        let mut log = Log::restore(stored.snapshot, stored.entries)?;
+        #[cfg(feature = "mutations")]
+        {
+            log.configuration_at_commit = config.broken(Mutation::ConfigurationAtCommit);
+        }
         if log.last().term > stored.hard_state.term {
             return Err(NewError::Stored("an entry of a term that was never entered"));
         }
@@ -174,6 +184,7 @@ impl Raft {
             leader_contact: None,
             promised_until: now,
             election_deadline: now,
+            asked_at: Time::ZERO,
             prompt_attempts: 0,
             snapshot_not_before: Index::ZERO,
             incoming: None,
@@ -196,6 +207,9 @@ impl Raft {
     /// Time went on. May be called at any time, and should be at [`Raft::deadline`].
     pub fn tick(&mut self, now: Time) {
         self.advance(now);
+        if self.config.broken(Mutation::PatienceDrawnAtEveryTick) {
+            self.reset_election_deadline();
+        }
         if !matches!(self.state, State::Leader(_)) && self.now >= self.election_deadline {
             self.election_timeout_passed();
         }
@@ -204,7 +218,12 @@ impl Raft {
     /// A leader does what is due before anything else: after a pause it must doubt itself before it believes answers
     /// that waited in a queue. Followers are patient: what waits in theirs may be their leader's sign of life.
     fn advance(&mut self, now: Time) {
+        let is_dazed = self.config.broken(Mutation::PauseGoesUnnoticed)
+            && now.since(self.now) > self.config.election_timeout;
         self.now = self.now.max(now);
+        if is_dazed {
+            return;
+        }
         if let State::Leader(leadership) = &self.state
             && self.now >= leadership.heartbeat_at
         {
@@ -250,7 +269,11 @@ impl Raft {
         if let Some(size) = commands.iter().map(Bytes::len).find(|size| *size > max) {
             return Err(ProposeError::TooLarge { size, max });
         }
-        let waiting = self.log.uncommitted_bytes();
+        let waiting = if self.config.broken(Mutation::UncommittedNeverFreed) {
+            self.log.since_snapshot().1
+        } else {
+            self.log.uncommitted_bytes()
+        };
         let size: usize = commands.iter().map(Bytes::len).sum();
         if waiting > 0 && waiting + size as u64 > self.config.max_uncommitted_bytes as u64 {
             return Err(ProposeError::Busy);

@@ -3,8 +3,8 @@
 //! A read takes the commit index of its moment and waits until a majority has answered a heartbeat that was sent after
 //! that moment. Rounds are numbered by the leader, so a late answer to an earlier round confirms nothing newer.
 
-use super::config::Mutation;
 use super::message::Round;
+use super::mutation::Mutation;
 use super::output::{Output, ReadError, ReadOutcome};
 use super::types::{Index, ReadToken};
 use super::{Raft, State};

@@ -1,8 +1,8 @@
 //! Changing the configuration while the cluster works (§4), and what that does to a leader.
 
-use super::config::Mutation;
 use super::membership::{Membership, MembershipChange};
 use super::message::{Message, Round};
+use super::mutation::Mutation;
 use super::types::{Payload, Position};
 use super::{ChangeError, Raft, State};
 use std::sync::Arc;
@@ -36,7 +36,8 @@ impl Raft {
     fn append_membership(&mut self, membership: Membership) -> Position {
         let last = self.log.last().index;
         let position = self.append(Payload::Membership(Arc::new(membership)));
-        let farewell = self.now + self.config.election_timeout * FAREWELL_TIMEOUTS;
+        let timeouts = if self.config.broken(Mutation::FarewellForgotten) { 0 } else { FAREWELL_TIMEOUTS };
+        let farewell = self.now + self.config.election_timeout * timeouts;
         if let State::Leader(leadership) = &mut self.state {
             leadership.follow_membership(self.id, &self.log, last.next(), self.now, farewell);
         }
@@ -51,9 +52,13 @@ impl Raft {
             return;
         }
         let membership = self.log.membership().clone();
+        let State::Leader(leadership) = &self.state else { return };
+        let is_own = self.log.membership_index() >= leadership.noop;
         if membership.is_joint() {
-            self.append_membership(membership.leave());
-        } else if !membership.is_voter(self.id) {
+            if is_own || !self.config.broken(Mutation::JointLeftByItsLeaderOnly) {
+                self.append_membership(membership.leave());
+            }
+        } else if !membership.is_voter(self.id) && !self.config.broken(Mutation::RemovedLeaderStays) {
             self.leave_office();
         }
     }

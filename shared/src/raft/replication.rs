@@ -1,8 +1,9 @@
 //! Log replication as the leader does it (§3.5), and what commits (§3.6.2).
 
-use super::config::{Config, Mutation};
+use super::config::Config;
 use super::log::Log;
 use super::message::{AppendOutcome, Message, Round, StepError};
+use super::mutation::Mutation;
 use super::progress::{Flow, Progress, SnapshotTransfer};
 use super::types::{Entry, Index, Payload, Position, Term};
 use super::{Raft, State};
@@ -77,7 +78,9 @@ impl Raft {
         let State::Leader(leadership) = &mut self.state else { return };
         let Some(progress) = leadership.peers.get_mut(&from) else { return };
         let news = matched > progress.matched;
-        progress.matched = progress.matched.max(matched);
+        if news || self.config.broken(Mutation::MatchedMovesBack) {
+            progress.matched = matched;
+        }
         progress.next = progress.next.max(progress.matched.next());
         match &mut progress.flow {
             Flow::Replicate(window) => window.free_to(matched),
@@ -98,8 +101,9 @@ impl Raft {
     fn rejected(&mut self, from: NodeId, previous: Index, hint: Position) {
         let State::Leader(leadership) = &mut self.state else { return };
         let Some(progress) = leadership.peers.get_mut(&from) else { return };
+        let is_trusting = self.config.broken(Mutation::StaleRejectionCounts);
         match progress.flow {
-            Flow::Replicate(_) if previous > progress.matched => progress.probe(),
+            Flow::Replicate(_) if previous > progress.matched || is_trusting => progress.probe(),
             Flow::Probe { .. } if previous == progress.next.previous() => {
                 // A hint from before our base leads to a snapshot, so there is no use in asking further up.
                 let is_known = hint.index >= self.log.base().index;
@@ -145,6 +149,12 @@ impl Raft {
         if self.config.broken(Mutation::JointIgnoresOutgoing) {
             return super::quorum::reached(&self.log.membership().voters, matched);
         }
+        if self.config.broken(Mutation::CommitWithoutSlowest) {
+            let mut voters = self.log.membership().voters.clone();
+            let slowest = voters.iter().copied().min_by_key(|id| matched(*id))?;
+            voters.remove(&slowest);
+            return super::quorum::reached(&voters, matched);
+        }
         self.log.membership().reached(matched)
     }
 }
@@ -160,7 +170,9 @@ struct Outbox<'a> {
 
 impl Outbox<'_> {
     fn pump(&mut self, peer: NodeId, progress: &mut Progress) {
-        if !matches!(progress.flow, Flow::Snapshot(_)) && progress.next <= self.log.base().index {
+        let is_idle =
+            self.config.broken(Mutation::IdleLogSendsNoSnapshot) && self.log.last() == self.log.base();
+        if !matches!(progress.flow, Flow::Snapshot(_)) && progress.next <= self.log.base().index && !is_idle {
             let Some(snapshot) = self.log.snapshot() else { return };
             progress.flow = Flow::Snapshot(SnapshotTransfer::new(snapshot.clone(), self.now));
         }

@@ -3,8 +3,8 @@
 //! The follower answers each piece with the number of bytes it holds, and the leader goes on from there: a transfer
 //! resumes after loss, after a reconnection and even under another leader, if that one's snapshot has the same digest.
 
-use super::config::Mutation;
 use super::message::{Message, SnapshotChunk, StepError};
+use super::mutation::Mutation;
 use super::progress::{Flow, SnapshotTransfer};
 use super::status::Arrival;
 use super::storage::{Snapshot, SnapshotMeta};
@@ -101,7 +101,9 @@ impl Raft {
             return self.acknowledge(from, self.log.commit());
         }
         // The log holds all that the snapshot covers: now it is known to be committed, and nothing has to travel.
-        if self.log.holds(last) {
+        let is_taken_for_held =
+            self.config.broken(Mutation::SnapshotKeepsConflictingTail) && last.index <= self.log.last().index;
+        if self.log.holds(last) || is_taken_for_held {
             self.log.commit_to(last.index);
             return self.acknowledge(from, last.index);
         }

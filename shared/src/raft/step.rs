@@ -4,6 +4,7 @@
 use super::election::Campaign;
 use super::follower::check_append;
 use super::message::{AppendOutcome, Message, StepError};
+use super::mutation::Mutation;
 use super::types::{HardState, Index, Position, Term};
 use super::{Raft, State};
 use crate::ids::NodeId;
@@ -58,7 +59,7 @@ impl Raft {
 
     /// True for the own term. A higher one ends whatever this member was; a lower one is an error.
     fn is_current(&mut self, term: Term) -> Result<bool, StepError> {
-        if term < self.hard_state.term {
+        if term < self.hard_state.term && !self.config.broken(Mutation::OldTermsAnswer) {
             return Err(self.stale(term));
         }
         if term > self.hard_state.term {
@@ -112,6 +113,9 @@ impl Raft {
     /// Tells a leader of an earlier term that it is over. If it were not told, and this member not heard, neither could
     /// ever follow the other (pre-vote and check-quorum together).
     fn teach_term(&mut self, to: NodeId) {
+        if self.config.broken(Mutation::LowTermsGetNoAnswer) {
+            return;
+        }
         let outcome = AppendOutcome::Rejected { previous: Index::ZERO, hint: Position::ZERO };
         self.send(to, Message::AppendResponse { term: self.hard_state.term, outcome });
     }

@@ -1,8 +1,8 @@
 //! Leadership transfer (§3.10): the target catches up while proposals wait, then stands for election at once.
 
-use super::config::Mutation;
 use super::leadership::Transfer;
 use super::message::Message;
+use super::mutation::Mutation;
 use super::{Raft, State, TransferError};
 use crate::ids::NodeId;
 
@@ -20,7 +20,9 @@ impl Raft {
         if !self.log.membership().voters.contains(&to) {
             return Err(TransferError::NotVoter(to));
         }
-        leadership.transfer = Some(Transfer { to, until: self.now + self.config.election_timeout });
+        let timeouts = if self.config.broken(Mutation::TransferNeverEnds) { 1_000 } else { 1 };
+        let until = self.now + self.config.election_timeout * timeouts;
+        leadership.transfer = Some(Transfer { to, until });
         leadership.pump = true;
         if !self.config.broken(Mutation::LeaseOutlivesTransfer) {
             leadership.lease.end();

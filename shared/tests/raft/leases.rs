@@ -102,7 +102,7 @@ fn a_higher_term_breaks_no_promise() {
     let (mut cluster, leader) = leased(with_leases());
     let [one, other] = cluster.followers()[..] else { panic!() };
     let term = Term::new(9);
-    let refusal = Message::PreVoteResponse { term, request: Term::new(3), granted: false };
+    let refusal = Message::PreVoteResponse { term, request: Term::new(3), refusal: Some(Refusal::VoteGiven) };
     cluster.step(one, other, refusal).unwrap();
     assert_eq!((cluster.status(one).term, cluster.status(one).leader), (term, None));
     cluster.network.keeps_sent = true;

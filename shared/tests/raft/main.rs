@@ -1,5 +1,6 @@
 //! The consensus core from outside: scenarios as stories on a small cluster in memory, and storms of faults.
 
+mod bugs;
 mod changes;
 mod elections;
 mod hostile;

@@ -31,24 +31,6 @@ fn a_target_that_lags_catches_up_first() {
 }
 
 #[test]
-fn a_dead_target_stops_proposals_for_one_election_timeout_at_most() {
-    let mut cluster = Cluster::new(3);
-    let leader = cluster.elect();
-    let target = cluster.followers()[0];
-    cluster.crash(target);
-    cluster.with(leader, |raft, now| raft.transfer(now, target)).unwrap();
-    let again = cluster.with(leader, |raft, now| raft.transfer(now, target));
-    assert_eq!(again, Err(TransferError::Transferring));
-    cluster.run_for(cluster.config.election_timeout);
-    assert_eq!(cluster.leader(), Some(leader));
-    cluster.commit("on we go");
-
-    cluster.with(leader, |raft, now| raft.transfer(now, target)).unwrap();
-    cluster.with(leader, |raft, now| raft.peer_lost(now, target));
-    cluster.propose(leader, "at once, if its connection closed").unwrap();
-}
-
-#[test]
 fn only_voters_can_be_handed_leadership() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();

@@ -29,6 +29,9 @@ pub(super) struct Log {
     configurations: Vec<(Index, Arc<Membership>)>,
     commit: Index,
     delivered: Index,
+    /// A rule that is switched off on purpose: see `Mutation::ConfigurationAtCommit`.
+    #[cfg(feature = "mutations")]
+    pub configuration_at_commit: bool,
 }
 
 impl Log {
@@ -45,6 +48,8 @@ impl Log {
             commit: meta.last.index,
             delivered: meta.last.index,
             snapshot,
+            #[cfg(feature = "mutations")]
+            configuration_at_commit: false,
         };
         let base = log.base.index;
         for entry in entries.into_iter().filter(|entry| entry.index > base) {
@@ -89,6 +94,11 @@ impl Log {
     }
 
     fn newest_configuration(&self) -> &(Index, Arc<Membership>) {
+        #[cfg(feature = "mutations")]
+        if self.configuration_at_commit {
+            let committed = self.configurations.partition_point(|(index, _)| *index <= self.commit);
+            return &self.configurations[committed.max(2).min(self.configurations.len()) - 1];
+        }
         self.configurations.last().expect("the first configuration is never removed")
     }
 

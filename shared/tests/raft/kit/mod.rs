@@ -229,6 +229,14 @@ impl Cluster {
         if node.writes.front().is_none_or(|write| write.done_at > now) {
             return;
         }
+        self.write_next(id);
+        self.sync(id);
+    }
+
+    /// The oldest batch of writes becomes durable, even on a disk that hangs otherwise.
+    pub fn write_next(&mut self, id: NodeId) {
+        let now = self.now;
+        let node = self.nodes.get_mut(&id).unwrap();
         let Some(write) = node.writes.pop_front() else { return };
         for op in write.ops {
             if let StorageOp::Append(entries) = &op {
@@ -240,7 +248,6 @@ impl Cluster {
             self.network.send(now, id, to, message);
         }
         self.with(id, |raft, now| raft.persisted(now, write.sequence));
-        self.sync(id);
     }
 
     fn next_event(&self, with_ticks: bool) -> Option<Time> {
@@ -300,6 +307,15 @@ impl Cluster {
         self.now = self.now + ms(2_000);
         self.with(id, |raft, now| raft.tick(now));
         self.settle();
+    }
+
+    /// The same, but nothing happens after it was elected: what it says as a leader is still under way.
+    pub fn stand(&mut self, id: NodeId) {
+        self.now = self.now + ms(2_000);
+        self.with(id, |raft, now| raft.tick(now));
+        while self.role(id) != Role::Leader {
+            self.arrive_next();
+        }
     }
 
     /// The member that leads the highest term, if it leads a majority of those that run.
