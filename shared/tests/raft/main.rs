@@ -3,6 +3,7 @@
 mod bugs;
 mod changes;
 mod elections;
+mod graphs;
 mod hostile;
 mod kit;
 mod leases;
