@@ -62,11 +62,14 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("relay", &["wordraft-shared", "testkit"]),
     ("web-peer", &["wordraft-shared"]),
     ("simulator", &["wordraft-shared"]),
+    (&["wordraft-shared"]),
+    ("linearizability", &[]),
     ("xtask", &[]),
     ("relay/testkit", &[]),
 ];
 
-const MEMBERS: &[&str] = &["wordraft-shared", "relay", "web-peer", "simulator", "xtask", "testkit"];
+const MEMBERS: &[&str] =
+    &["wordraft-shared", "relay", "web-peer", "simulator", "linearizability", "xtask", "testkit"];
 
 /// Checks every source file below `root`, and tells everything that is wrong at once.
 pub fn check(root: &Path) -> anyhow::Result<()> {

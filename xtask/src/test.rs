@@ -112,7 +112,7 @@ fn native_tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> 
     let mut packages = vec!["--locked", "--workspace", "--exclude", "web-peer"];
     let tests = integration_tests(
         workspace,
-        &["shared", "relay", "relay/testkit", "simulator", "xtask", "benches"],
+        &["shared", "relay", "relay/testkit", "simulator", "linearizability", "xtask", "benches"],
         |name| !name.starts_with(BROWSER_TESTS),
     )?;
     let documented = packages.clone();
