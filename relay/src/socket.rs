@@ -70,7 +70,7 @@ async fn upgrade(
     let place = handshakes.try_acquire_owned().map_err(|_| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many nodes are about to connect")
             .hint("try again in a moment")
-            .header(header::RETRY_AFTER, "1")
+            .header(header::RETRY_AFTER, header::HeaderValue::from_static("1"))
     })?;
     let upgrade = upgrade
         .max_message_size(limits::SOCKET_MESSAGE_BYTES_MAX)

@@ -100,11 +100,53 @@ pub const SUMMARY_TOP_MAX: usize = 1_000;
 /// Bytes of a word in a summary; a longer one is shown cut, and stands whole in the table.
 pub const SUMMARY_WORD_BYTES_MAX: usize = 256;
 
+/// A key of a key-value pair.
+pub const KEY_BYTES_MAX: usize = 512;
+
+/// A value: with its key and what stands around them it fits into one command.
+pub const VALUE_BYTES_MAX: usize = COMMAND_BYTES_MAX - 4096;
+
+/// Keys in the replicated state.
+pub const KEYS_MAX: usize = 1_000_000;
+
+/// Keys that one command takes out because their time is over.
+pub const EXPIRED_KEYS_MAX: usize = 5_000;
+
+/// Keys of one page of a list, when nobody asks for another number.
+pub const KEYS_PAGE_DEFAULT: u32 = 100;
+
+/// Keys of one page of a list, and changes of one answer to a watch.
+pub const KEYS_PAGE_MAX: usize = 1_000;
+
+/// Values of one page. A single larger one still comes, alone.
+pub const KEYS_PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// Changes of keys that a node remembers for whoever watches.
+pub const KEY_EVENTS_KEPT_MAX: usize = 16_384;
+
+/// Values of these changes.
+pub const KEY_EVENTS_BYTES_MAX: usize = 16 << 20;
+
+/// Sessions of clients; the one that was used least lately gives way. Every run of a node has one.
+pub const SESSIONS_MAX: usize = 4 * ROOM_MEMBERS_MAX;
+
+/// Outcomes that a session keeps until its client has them: the most that its calls may be apart.
+pub const SESSION_ANSWERS_MAX: usize = 2 * REQUESTS_WAITING_MAX;
+
+/// Outcomes that all sessions keep together; the sessions used least lately give way.
+pub const ANSWERS_MAX: usize = 8 * SESSION_ANSWERS_MAX;
+
+/// A session that nobody uses for so long goes: much longer than any member repeats a command.
+pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// A command in the log.
 pub const COMMAND_BYTES_MAX: usize = 1 << 20;
 
 /// Requests of clients that wait for an answer on one node.
-pub const REQUESTS_WAITING_MAX: usize = 4096;
+pub const REQUESTS_WAITING_MAX: usize = 16_384;
+
+/// Values of the changes of keys among them, before a further one is refused.
+pub const REQUESTS_BYTES_MAX: usize = 64 << 20;
 
 /// A document that came with `wordraft count` is kept for so long.
 pub const TRANSIENT_DOCUMENT_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);

@@ -9,6 +9,7 @@ mod failure;
 mod grid;
 mod input;
 mod jobs;
+mod kv;
 mod link;
 mod local;
 mod moment;
@@ -69,6 +70,7 @@ enum Command {
     Count(count::Arguments),
     Documents(documents::Arguments),
     Jobs(jobs::Arguments),
+    Kv(kv::Arguments),
     Status(status::StatusArguments),
     Members(status::MembersArguments),
     Leader(status::LeaderArguments),
@@ -107,6 +109,7 @@ async fn run(global: &Global, command: Command, output: &mut Output) -> Result<(
         Command::Count(arguments) => count::run(global, arguments, output).await,
         Command::Documents(arguments) => documents::run(global, arguments, output).await,
         Command::Jobs(arguments) => jobs::run(global, arguments, output).await,
+        Command::Kv(arguments) => kv::run(global, arguments, output).await,
         Command::Status(arguments) => status::status(global, arguments, output).await,
         Command::Members(arguments) => status::members(global, arguments, output).await,
         Command::Leader(arguments) => status::leader(global, arguments, output).await,

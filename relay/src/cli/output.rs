@@ -19,6 +19,11 @@ impl Output {
         Output { stdout: BufWriter::with_capacity(64 << 10, stdout), json, coloured }
     }
 
+    /// Whether a person reads it, and what is written could command the terminal.
+    pub fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// Whether data is wanted as JSON.
     pub fn is_json(&self) -> bool {
         self.json

@@ -4,14 +4,16 @@ use super::client::Client;
 use super::failure::Failure;
 use reqwest::{Method, Response};
 
-/// An event is a line of JSON; the largest is the picture of a cluster of many members.
-const EVENT_BYTES_MAX: usize = 4 << 20;
+/// An event is a line of JSON; the largest is a key's value of which every byte has to be escaped.
+const EVENT_BYTES_MAX: usize = 8 << 20;
 
 /// An event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub name: String,
     pub data: String,
+    /// Where to go on after this one; empty where a stream says nothing of it.
+    pub id: String,
 }
 
 /// A stream of events that is being read.
@@ -22,8 +24,13 @@ pub struct Events {
 }
 
 impl Events {
-    pub async fn open(client: &Client, path: &str) -> Result<Events, Failure> {
-        let response = client.send(client.request(Method::GET, path)).await?;
+    /// `last_id`: that of the last event of the stream that broke off, or empty.
+    pub async fn open(client: &Client, path: &str, last_id: &str) -> Result<Events, Failure> {
+        let mut request = client.request(Method::GET, path);
+        if !last_id.is_empty() {
+            request = request.header("last-event-id", last_id);
+        }
+        let response = client.send(request).await?;
         Ok(Events { client: client.clone(), response, lines: Lines::default() })
     }
 
@@ -48,6 +55,8 @@ struct Lines {
     buffer: Vec<u8>,
     name: String,
     data: String,
+    /// Of the latest event that had one.
+    id: String,
 }
 
 impl Lines {
@@ -68,7 +77,7 @@ impl Lines {
             if line.is_empty() {
                 let (name, data) = (std::mem::take(&mut self.name), std::mem::take(&mut self.data));
                 if !data.is_empty() {
-                    return Some(Event { name, data });
+                    return Some(Event { name, data, id: self.id.clone() });
                 }
                 continue;
             }
@@ -77,6 +86,7 @@ impl Lines {
             match field {
                 "event" => self.name = value.to_owned(),
                 "data" => self.data.push_str(value),
+                "id" => self.id = value.to_owned(),
                 _ => {}
             }
         }
@@ -90,7 +100,7 @@ mod tests {
 
     #[test]
     fn events_are_found_however_the_stream_is_cut() {
-        let stream = b": hello\n\nevent: job\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n:\n\nevent: progress\ndata: 2\n\nevent: x";
+        let stream = b": hello\n\nid: 7\nevent: job\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n:\n\nevent: progress\ndata: 2\n\nevent: x";
         for size in 1..stream.len() {
             let mut lines = Lines::default();
             let mut events = Vec::new();
@@ -98,9 +108,9 @@ mod tests {
                 lines.push(piece).unwrap();
                 events.extend(std::iter::from_fn(|| lines.next_event()));
             }
-            let found: Vec<(&str, &str)> =
-                events.iter().map(|event| (event.name.as_str(), event.data.as_str())).collect();
-            assert_eq!(found, [("job", "{\"a\":1}"), ("progress", "2")], "pieces of {size}");
+            let found: Vec<[&str; 3]> =
+                events.iter().map(|Event { name, data, id }| [name.as_str(), data, id]).collect();
+            assert_eq!(found, [["job", "{\"a\":1}", "7"], ["progress", "2", "7"]], "pieces of {size}");
         }
     }
 }

@@ -53,8 +53,9 @@ pub async fn events<T>(
     mut heard_at: Option<Instant>,
     mut take: impl FnMut(&Event) -> Result<ControlFlow<T>, Failure>,
 ) -> Result<T, Failure> {
+    let mut last_id = String::new();
     loop {
-        let failure = match follow(client, path, &mut heard_at, &mut take).await {
+        let failure = match follow(client, path, &mut heard_at, &mut last_id, &mut take).await {
             Ok(Some(taken)) => return Ok(taken),
             Ok(None) => Failure::new(Kind::Unavailable, "the relay has ended the connection"),
             Err(failure) if matches!(failure.kind(), Kind::Unavailable | Kind::TimedOut) => failure,
@@ -72,14 +73,16 @@ async fn follow<T>(
     client: &Client,
     path: &str,
     heard_at: &mut Option<Instant>,
+    last_id: &mut String,
     take: &mut impl FnMut(&Event) -> Result<ControlFlow<T>, Failure>,
 ) -> Result<Option<T>, Failure> {
-    let mut events = Events::open(client, path).await?;
+    let mut events = Events::open(client, path, last_id).await?;
     while let Some(event) = events.next().await? {
         *heard_at = Some(Instant::now());
         if let ControlFlow::Break(taken) = take(&event)? {
             return Ok(Some(taken));
         }
+        *last_id = event.id;
     }
     Ok(None)
 }

@@ -6,7 +6,7 @@ use crate::driver::NodeHandle;
 use crate::origin;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use shared::ids::RoomName;
 use shared::node::api::{Reply, Request};
 use shared::wire::identity::RoomToken;
@@ -96,7 +96,7 @@ fn check_token(token: &RoomToken, headers: &HeaderMap) -> ApiResult<()> {
     let Some(given) = headers.get(header::AUTHORIZATION) else {
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "secret_needed", "the room asks for its secret")
             .hint(hint)
-            .header(header::WWW_AUTHENTICATE, "Bearer"));
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     };
     let given =
         given.to_str().ok().and_then(|given| given.strip_prefix("Bearer ")).and_then(RoomToken::from_text);
@@ -108,15 +108,20 @@ fn check_token(token: &RoomToken, headers: &HeaderMap) -> ApiResult<()> {
 }
 
 /// The part of the path that a route calls `name`.
+pub async fn path_text(parts: &mut Parts, state: &Shared, name: &str) -> ApiResult<String> {
+    let parameters = RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+    let text = parameters.iter().find(|(key, _)| *key == name).map(|(_, text)| text);
+    Ok(text.unwrap_or_default().to_owned())
+}
+
 async fn path_parameter<T>(parts: &mut Parts, state: &Shared, name: &str) -> ApiResult<T>
 where
     T: FromStr,
     T::Err: std::fmt::Display,
 {
-    let parameters = RawPathParams::from_request_parts(parts, state)
-        .await
-        .map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
-    let text = parameters.iter().find(|(key, _)| *key == name).map(|(_, text)| text).unwrap_or_default();
+    let text = path_text(parts, state, name).await?;
     text.parse().map_err(|error| ApiError::not_found(format!("{error}")))
 }
 

@@ -12,7 +12,8 @@ pub struct ApiError {
     code: &'static str,
     message: String,
     hint: String,
-    header: Option<(HeaderName, &'static str)>,
+    /// Boxed, because few errors have one and each answer has room for an error.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 pub type ApiResult<T> = Result<T, ApiError>;
@@ -26,8 +27,8 @@ impl ApiError {
         ApiError { hint: hint.into(), ..self }
     }
 
-    pub fn header(self, name: HeaderName, value: &'static str) -> ApiError {
-        ApiError { header: Some((name, value)), ..self }
+    pub fn header(self, name: HeaderName, value: HeaderValue) -> ApiError {
+        ApiError { header: Some(Box::new((name, value))), ..self }
     }
 
     pub fn bad_request(message: impl Into<String>) -> ApiError {
@@ -84,7 +85,7 @@ impl From<RequestError> for ApiError {
             ErrorCode::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let wait = matches!(error.code, ErrorCode::NoQuorum | ErrorCode::NotReady | ErrorCode::Busy);
-        let header = wait.then_some((header::RETRY_AFTER, "1"));
+        let header = wait.then(|| Box::new((header::RETRY_AFTER, HeaderValue::from_static("1"))));
         ApiError { status, code, message: error.message, hint: error.hint, header }
     }
 }
@@ -94,8 +95,8 @@ impl IntoResponse for ApiError {
         let ApiError { status, code, message, hint, header } = self;
         let body = serde_json::json!({"error": {"code": code, "message": message, "hint": hint}});
         let mut response = (status, Json(body)).into_response();
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        if let Some((name, value)) = header.map(|header| *header) {
+            response.headers_mut().insert(name, value);
         }
         response
     }

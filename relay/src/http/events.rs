@@ -118,7 +118,7 @@ fn shown(happened: &Event) -> Option<sse::Event> {
     }
 }
 
-fn event(name: &str, data: &impl Serialize) -> sse::Event {
+pub fn event(name: &str, data: &impl Serialize) -> sse::Event {
     let named = sse::Event::default().event(name);
     match serde_json::to_string(data) {
         Ok(json) => named.data(json),

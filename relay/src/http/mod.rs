@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod health;
 mod jobs;
+mod kv;
 mod linger;
 mod page;
 mod redirect;
@@ -36,6 +37,7 @@ pub use error::ApiError;
 pub(crate) use error::ApiResult;
 pub use faults::FaultList;
 pub use jobs::{JobList, JobView, Options, StateView, Submission};
+pub use kv::{KeyChanged, KeyEventView, KeyList, KeyRow, TTL_HEADER, Ttl, ValueView, key_path, url_part};
 pub use words::WordList;
 
 /// What the routes work with.
@@ -66,6 +68,8 @@ pub fn router(state: AppState) -> Router {
         .route("/jobs/{job}", get(jobs::show).delete(jobs::cancel))
         .route("/jobs/{job}/words", get(words::words))
         .route("/jobs/{job}/events", get(events::of_job))
+        .route("/kv", get(kv::list))
+        .route("/kv/{*key}", get(kv::get).put(kv::put).delete(kv::remove))
         .route("/cluster", get(cluster::show))
         .route("/cluster/events", get(events::of_cluster))
         .route("/cluster/faults", get(faults::show).post(faults::set))

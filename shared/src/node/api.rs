@@ -1,8 +1,10 @@
 //! What a local client (HTTP, the command line, the page) can ask of a node, and what a node tells on its own.
 
 use crate::ids::{ClusterId, DocumentId, Hash, JobId, NodeId, UploadId};
-use crate::state_machine::{BlockRef, Document, Job, JobOptions, Retention};
-use crate::time::Time;
+use crate::state_machine::{
+    BlockRef, Document, Job, JobOptions, Key, KeyChange, KeyEvent, Retention, Version,
+};
+use crate::time::{Duration, Time};
 use crate::wire::peer::JobProgress;
 use crate::wire::session::Kind;
 use bytes::Bytes;
@@ -61,6 +63,27 @@ pub enum Request {
     CancelJob {
         job: JobId,
     },
+    /// Answered with [`Reply::Key`].
+    GetKey {
+        key: Key,
+        consistency: Consistency,
+    },
+    /// Answered with [`Reply::Keys`].
+    ListKeys {
+        query: KeyQuery,
+        consistency: Consistency,
+    },
+    /// Happens once, or is told to have an unknown outcome. A condition that does not hold is answered with
+    /// [`Reply::KeyConflict`].
+    ChangeKey {
+        change: KeyChange,
+    },
+    /// Answered when something happened to keys that begin with `prefix`: after the change `after`, or from now on. To watch on,
+    /// ask again after [`Reply::KeyEvents`]' `next`; who waits too long before that has missed something, and is told so.
+    WatchKeys {
+        prefix: String,
+        after: Option<Version>,
+    },
     Cluster,
     /// Answered when there is a new leader. `None`: the best other voter.
     Transfer {
@@ -71,16 +94,73 @@ pub enum Request {
     },
 }
 
+/// What a read has to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Consistency {
+    /// Every change that was acknowledged before the read began.
+    #[default]
+    Linearizable,
+    /// What this node has, at once and without a quorum.
+    Stale,
+}
+
+/// A page of keys: those that begin with `prefix` and come after `after`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyQuery {
+    pub prefix: String,
+    pub after: Option<Key>,
+    /// Up to [`crate::limits::KEYS_PAGE_MAX`].
+    pub limit: u32,
+    /// Whether their values are wanted.
+    pub values: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    pub key: Key,
+    pub version: Version,
+    pub bytes: u64,
+    /// How long it stays, by the latest stamp in the log; `None`: for good.
+    pub ttl: Option<Duration>,
+    pub value: Option<Bytes>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     Done,
-    UploadOpened { upload: UploadId },
+    UploadOpened {
+        upload: UploadId,
+    },
     Document(Box<Document>),
     Documents(Vec<Document>),
     Block(Bytes),
     Job(Box<Job>),
     Jobs(Vec<Job>),
     Cluster(Box<ClusterView>),
+    Key(Box<KeyView>),
+    /// `next`: there are more, after this one. `version`: a watch after it misses nothing that is not in here.
+    Keys {
+        keys: Vec<KeyView>,
+        next: Option<Key>,
+        version: Version,
+    },
+    KeyPut {
+        version: Version,
+        created: bool,
+    },
+    /// The condition did not hold, and nothing was changed: the version that the key has, if it is there.
+    KeyConflict {
+        current: Option<Version>,
+    },
+    KeyEvents {
+        events: Vec<KeyEvent>,
+        next: Version,
+    },
+    /// What happened is not known any more: list the keys, and watch on from there.
+    KeyEventsMissed {
+        version: Version,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

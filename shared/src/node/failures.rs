@@ -11,10 +11,12 @@ fn failure(code: ErrorCode, message: impl Into<String>, hint: impl Into<String>)
     RequestError { code, message: message.into(), hint: hint.into() }
 }
 
+const NO_MEMBER: &str = "this node is not part of a cluster yet";
+
 /// Why a question to the cluster found no answer in time.
 fn why(around: &Surroundings) -> (ErrorCode, String) {
     if !around.membership.contains(around.me) {
-        return (ErrorCode::NotReady, "this node is not part of a cluster yet".to_owned());
+        return (ErrorCode::NotReady, NO_MEMBER.to_owned());
     }
     let voters = &around.membership.voters;
     let online = voters.iter().filter(|voter| around.is_online(**voter)).count();
@@ -39,10 +41,17 @@ fn remedy(code: ErrorCode) -> &'static str {
     }
 }
 
+/// Of a change that was handed on it must not look as if it had failed.
 pub(super) fn write_out_of_time(around: &Surroundings, handed_on: bool) -> RequestError {
     let (code, reason) = why(around);
-    let fate = if handed_on { "the change may still happen" } else { "nothing was changed" };
-    failure(code, format!("{reason}; {fate}"), remedy(code))
+    match handed_on {
+        false => failure(code, format!("{reason}; nothing was changed"), remedy(code)),
+        true => failure(
+            if code == ErrorCode::Timeout { code } else { ErrorCode::UnknownOutcome },
+            format!("{reason}; the change may still happen"),
+            remedy(code),
+        ),
+    }
 }
 
 pub(super) fn read_out_of_time(around: &Surroundings) -> RequestError {
@@ -69,10 +78,29 @@ pub(super) fn rejected(rejection: Rejection) -> RequestError {
             failure(ErrorCode::Busy, message, "wait until some are done, or cancel one")
         }
         Rejection::StateFull { .. } => {
-            failure(ErrorCode::Conflict, message, "delete documents that are not needed any more")
+            failure(ErrorCode::Conflict, message, "delete documents and keys that are not needed any more")
         }
+        Rejection::NoKey => failure(ErrorCode::NotFound, message, "`wordraft kv ls` shows what there is"),
+        Rejection::KeyConflict { .. } => {
+            failure(ErrorCode::Conflict, message, "read the key again, and change what it holds now")
+        }
+        Rejection::TooManyKeys { .. } => {
+            failure(ErrorCode::Conflict, message, "delete keys that are not needed any more")
+        }
+        Rejection::ValueTooLarge { .. } => {
+            failure(ErrorCode::TooLarge, message, "store it as a document, or in several keys")
+        }
+        Rejection::NoSession | Rejection::OutOfSequence => failure(
+            ErrorCode::UnknownOutcome,
+            format!("{message}; the change may have happened"),
+            "read the key",
+        ),
         Rejection::Invalid(_) => failure(ErrorCode::BadRequest, message, "change the request"),
     }
+}
+
+pub(super) fn not_a_member() -> RequestError {
+    failure(ErrorCode::NotReady, NO_MEMBER, remedy(ErrorCode::NotReady))
 }
 
 pub(super) fn no_document(id: DocumentId) -> RequestError {
@@ -87,6 +115,14 @@ pub(super) fn too_many_waiting() -> RequestError {
     failure(
         ErrorCode::Busy,
         format!("{} requests wait on this node already", limits::REQUESTS_WAITING_MAX),
+        "try again in a moment, or ask another node",
+    )
+}
+
+pub(super) fn too_much_waiting() -> RequestError {
+    failure(
+        ErrorCode::Busy,
+        format!("{} bytes of values wait on this node already", limits::REQUESTS_BYTES_MAX),
         "try again in a moment, or ask another node",
     )
 }

@@ -122,7 +122,7 @@ pub(super) fn applied(around: &Surroundings, at: Option<Time>, changes: &[Change
                 let Some(job) = state.jobs.get(id) else { continue };
                 (Event::Job(Box::new(job.clone())), story_of(*id, job))
             }
-            Change::JobForgotten(_) | Change::MemberChanged(_) => continue,
+            Change::JobForgotten(_) | Change::MemberChanged(_) | Change::Key(_) => continue,
         };
         ready.events.push(event);
         if let Some(at) = at {

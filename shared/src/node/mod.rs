@@ -19,6 +19,7 @@ mod friendly;
 mod gossip;
 mod happenings;
 mod inputs;
+mod keys;
 mod ledger;
 mod moves;
 mod replica;

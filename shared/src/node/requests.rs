@@ -1,33 +1,37 @@
 //! Requests of local clients: who asked, what is still open, and how each is answered.
 
-use super::api::{Reply, Request, RequestError};
+use super::api::{Consistency, KeyQuery, Reply, Request, RequestError};
 use super::context::{Context, Submission, Surroundings};
 use super::contract::{Ready, RequestId};
 use super::errands::{Errands, Finished, is_too_large};
 use super::failures;
+use super::keys::{self, Watches};
 use crate::ids::{DocumentId, JobId};
-use crate::state_machine::{Change, Command, Job, JobState, State};
+use crate::state_machine::{Change, Command, Job, JobState, Key, State};
 use std::collections::BTreeMap;
 
 /// What a read wants to know, once the state here is as new as the question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Question {
     Documents,
     Document(DocumentId),
     Jobs,
     Job(JobId),
     EndOfJob(JobId),
+    Key(Key),
+    Keys(KeyQuery),
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     /// Whoever waits for a job to end.
     awaiting: BTreeMap<RequestId, JobId>,
+    watches: Watches,
 }
 
 impl Requests {
     pub fn waiting(&self) -> usize {
-        self.awaiting.len()
+        self.awaiting.len() + self.watches.len()
     }
 
     /// Sends a request that concerns the replicated state on its way; gives back any other.
@@ -56,9 +60,49 @@ impl Requests {
             Request::CancelJob { job } => {
                 submit(around, errands, id, Command::CancelJob { id: job }, ready);
             }
+            Request::GetKey { key, consistency } => {
+                self.ask(around, errands, id, Question::Key(key), consistency, ready);
+            }
+            Request::ListKeys { query, consistency } => {
+                self.ask(around, errands, id, Question::Keys(query), consistency, ready);
+            }
+            Request::ChangeKey { .. } if errands.is_full() => {
+                ready.replies.push((id, Err(failures::too_much_waiting())));
+            }
+            Request::ChangeKey { change } => match keys::check(&change) {
+                Ok(()) => errands.call(around, id, change),
+                Err(error) => ready.replies.push((id, Err(error))),
+            },
+            Request::WatchKeys { prefix, after } => {
+                let mut context = around.lend(ready);
+                match keys::is_known_here(&context) {
+                    Ok(()) => self.watches.watch(&mut context, id, prefix, after),
+                    Err(error) => context.reply(id, Err(error)),
+                }
+            }
             other => return Some(other),
         }
         None
+    }
+
+    fn ask(
+        &mut self,
+        around: &mut Surroundings,
+        errands: &mut Errands,
+        id: RequestId,
+        question: Question,
+        consistency: Consistency,
+        ready: &mut Ready,
+    ) {
+        if consistency == Consistency::Linearizable {
+            errands.read(around, id, question);
+            return;
+        }
+        let mut context = around.lend(ready);
+        match keys::is_known_here(&context) {
+            Ok(()) => self.answer(&mut context, id, question),
+            Err(error) => context.reply(id, Err(error)),
+        }
     }
 
     pub fn finished(&mut self, context: &mut Context<'_>, finished: Finished) {
@@ -66,6 +110,9 @@ impl Requests {
             Finished::Write { command, request, result } => {
                 let reply = result.and_then(|()| outcome_of(&command, context.state));
                 context.reply(request, reply);
+            }
+            Finished::Call { request, result } => {
+                context.reply(request, result.and_then(keys::changed));
             }
             Finished::Read { request, question, result } => match result {
                 Ok(()) => self.answer(context, request, question),
@@ -88,12 +135,15 @@ impl Requests {
                 }
                 job(state, id)
             }
+            Question::Key(key) => keys::get(state, &key),
+            Question::Keys(query) => Ok(keys::list(state, &query)),
         };
         context.reply(request, reply);
     }
 
-    /// Jobs that ended are told to whoever waits for them.
+    /// What happened is told to whoever waits for it.
     pub fn applied(&mut self, context: &mut Context<'_>, changes: &[Change]) {
+        self.watches.applied(context, changes);
         for change in changes {
             let Change::JobEnded(ended) = change else { continue };
             let waiting = self.awaiting.extract_if(.., |_, job| job == ended);
@@ -103,8 +153,15 @@ impl Requests {
         }
     }
 
+    /// A snapshot took the place of the state; `changes` is the difference.
+    pub fn restored(&mut self, context: &mut Context<'_>, changes: &[Change]) {
+        self.watches.restored(context);
+        self.applied(context, changes);
+    }
+
     pub fn abandon(&mut self, id: RequestId) {
         self.awaiting.remove(&id);
+        self.watches.abandon(id);
     }
 }
 

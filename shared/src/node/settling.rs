@@ -66,7 +66,7 @@ impl Node {
                 self.judge(asker, verdict, ready);
             }
         }
-        self.errands.applied(self.around.now);
+        self.errands.applied(self.around.now, self.applied);
         if !changes.is_empty() {
             self.text.applied(&mut self.around.lend(ready), &changes);
             self.requests.applied(&mut self.around.lend(ready), &changes);
@@ -101,7 +101,7 @@ impl Node {
         self.applied = snapshot.meta.last.index;
         happenings::applied(&self.around, None, &changes, ready);
         self.text.restored(&mut self.around.lend(ready));
-        self.requests.applied(&mut self.around.lend(ready), &changes);
+        self.requests.restored(&mut self.around.lend(ready), &changes);
         Ok(())
     }
 

@@ -17,6 +17,9 @@ const SUBMIT_AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// A removal that nobody asks for any more is forgotten after this.
 const UNWANTED_FOR: Duration = Duration::from_secs(5);
 
+/// Keys and sessions are taken out at their time, and not in more steps than this.
+const KEY_EXPIRY_INTERVAL: Duration = Duration::from_millis(100);
+
 #[derive(Debug, Default)]
 pub(super) struct Steward {
     /// In office since the start of this term.
@@ -29,6 +32,9 @@ pub(super) struct Steward {
     orphaned: BTreeMap<NodeId, Time>,
     due: Option<Time>,
     expiry_due: Time,
+    /// The next key or session whose time is over, though not too soon after those before.
+    keys_due: Option<Time>,
+    keys_not_before: Time,
 }
 
 impl Steward {
@@ -45,7 +51,7 @@ impl Steward {
     }
 
     pub fn deadline(&self) -> Option<Time> {
-        self.due
+        self.due.into_iter().chain(self.keys_due).min()
     }
 
     pub fn advance(&mut self, around: &mut Surroundings, consensus: &mut Consensus) {
@@ -57,6 +63,7 @@ impl Steward {
             // What the leader before knew is gone; those who are dead are found dead again.
             *self = Steward { term: Some(around.term), due: Some(around.now), ..Steward::default() };
         }
+        self.expire_keys(around);
         if self.due.is_none_or(|due| due > around.now) {
             return;
         }
@@ -168,6 +175,17 @@ impl Steward {
             })
             .map(|(node, _)| *node)
             .collect()
+    }
+
+    fn expire_keys(&mut self, around: &mut Surroundings) {
+        let state = around.machine.state();
+        let end = state.keys.next_end().into_iter().chain(state.sessions.next_end()).min();
+        self.keys_due = end.map(|end| end.max(self.keys_not_before));
+        if self.keys_due.is_some_and(|due| due <= around.now) {
+            self.keys_not_before = around.now + KEY_EXPIRY_INTERVAL;
+            self.keys_due = Some(self.keys_not_before);
+            around.submissions.push(Submission { command: Command::ExpireKeys, request: None });
+        }
     }
 
     fn expire(&mut self, around: &mut Surroundings) {

@@ -201,6 +201,7 @@ impl TextPlane {
                 Change::MemberChanged(_) => {
                     self.leading.iter_mut().for_each(|leading| leading.scheduler.stir());
                 }
+                Change::Key(_) => {}
             }
         }
     }

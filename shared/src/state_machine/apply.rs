@@ -1,33 +1,26 @@
 //! Applies commands in log order.
 
 use super::command::{Command, Outcome, Rejection, Stamped};
+use super::key::{KeyChange, KeyEvent};
+use super::sessions::{Admission, Call};
 use super::state::{BlockRef, Document, Job, JobOptions, JobState, MemberRecord, Retention, State};
+use super::sums::{Print, Sums};
 use crate::ids::{DocumentId, JobId, NodeId};
 use crate::limits;
 use crate::time::Time;
 use crate::wire::{self, DecodeError};
-use serde::Serialize;
 
 /// Version of encoded commands and snapshots.
-const STATE_VERSION: u8 = 2;
+pub(super) const STATE_VERSION: u8 = 3;
 
 /// A snapshot is read from this node's own disk or from a leader, in bounded pieces.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
 
-/// The replicated state, and two sums over its entries that are kept up to date in steps.
+/// The replicated state, and what its entries come to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateMachine {
     state: State,
-    digest: u64,
-    /// What its entries take in a snapshot.
-    bytes: u64,
-}
-
-/// What one entry of the state adds to the sums.
-#[derive(Clone, Copy, Debug)]
-struct Print {
-    hash: u64,
-    bytes: u64,
+    sums: Sums,
 }
 
 /// What applying a command changed, for whoever watches.
@@ -40,6 +33,7 @@ pub enum Change {
     /// An old job made room; its result is gone.
     JobForgotten(JobId),
     MemberChanged(NodeId),
+    Key(KeyEvent),
 }
 
 impl Stamped {
@@ -59,7 +53,8 @@ impl StateMachine {
 
     /// A hash over the whole state, kept up to date in steps: two members at the same applied index must agree on it.
     pub fn digest(&self) -> u64 {
-        self.digest
+        let counters = (self.state.keys.version(), self.state.sessions.opened());
+        self.sums.digest ^ Print::of("counters", &(), &counters).hash
     }
 
     pub fn snapshot(&self) -> Vec<u8> {
@@ -67,28 +62,32 @@ impl StateMachine {
     }
 
     pub fn restore(snapshot: &[u8]) -> Result<StateMachine, DecodeError> {
-        let state: State = wire::decode(STATE_VERSION, snapshot, SNAPSHOT_BYTES_MAX)?;
+        let mut state: State = wire::decode(STATE_VERSION, snapshot, SNAPSHOT_BYTES_MAX)?;
+        let mut sums = Sums::default();
         let documents = state.documents.iter().map(|(id, document)| Print::of("document", id, document));
         let removed = state.removed.iter().map(|(id, at)| Print::of("removed", id, at));
         let jobs = state.jobs.iter().map(|(id, job)| Print::of("job", id, job));
         let members = state.members.iter().map(|(id, record)| Print::of("member", id, record));
-        let (digest, bytes) = (documents.chain(removed).chain(jobs).chain(members))
-            .fold((0, 0), |(digest, bytes), print| (digest ^ print.hash, bytes + print.bytes));
-        Ok(StateMachine { state, digest, bytes })
+        documents.chain(removed).chain(jobs).chain(members).for_each(|print| sums.count_in(print));
+        state.keys.restore(&mut sums);
+        state.sessions.restore(&mut sums);
+        Ok(StateMachine { state, sums })
     }
 
     /// Applies one command and notes in `changes` what it changed. A rejected command changes nothing but the clock.
     pub fn apply(&mut self, stamped: Stamped, changes: &mut Vec<Change>) -> Outcome {
         let at = self.state.now.max(stamped.at);
         self.state.now = at;
-        match self.execute(at, stamped.command, changes) {
-            Ok(()) => Outcome::Done,
-            Err(rejection) => Outcome::Rejected(rejection),
-        }
+        self.execute(at, stamped.command, changes).unwrap_or_else(Outcome::Rejected)
     }
 
-    fn execute(&mut self, at: Time, command: Command, changes: &mut Vec<Change>) -> Result<(), Rejection> {
-        match command {
+    fn execute(
+        &mut self,
+        at: Time,
+        command: Command,
+        changes: &mut Vec<Change>,
+    ) -> Result<Outcome, Rejection> {
+        let done = match command {
             Command::AddDocument { id, name, blocks, retention } => {
                 self.add_document(at, id, name, blocks, retention, changes)
             }
@@ -105,7 +104,34 @@ impl StateMachine {
                 self.expire(at, changes);
                 Ok(())
             }
+            Command::OpenSession => {
+                return Ok(Outcome::Opened(self.state.sessions.open(at, &mut self.sums)));
+            }
+            Command::ChangeKey { call, change } => return self.change_key(at, call, change, changes),
+            Command::ExpireKeys => {
+                self.state.keys.expire(at, &mut self.sums, changes);
+                self.state.sessions.expire(at, &mut self.sums);
+                Ok(())
+            }
+        };
+        done.map(|()| Outcome::Done)
+    }
+
+    fn change_key(
+        &mut self,
+        at: Time,
+        call: Call,
+        change: KeyChange,
+        changes: &mut Vec<Change>,
+    ) -> Result<Outcome, Rejection> {
+        let State { keys, sessions, .. } = &mut self.state;
+        if let Admission::Again(outcome) = sessions.admit(at, &call, &mut self.sums)? {
+            return Ok(outcome);
         }
+        let result = keys.change(at, change, &mut self.sums, changes);
+        let outcome = result.unwrap_or_else(Outcome::Rejected);
+        sessions.remember(&call, &outcome, &mut self.sums);
+        Ok(outcome)
     }
 
     fn add_document(
@@ -146,7 +172,7 @@ impl StateMachine {
         };
         let bytes = blocks.iter().map(|block| u64::from(block.bytes)).sum();
         let document = Document { id, name, bytes, blocks, added_at: at, expires_at };
-        self.count_in(Print::of("document", &id, &document));
+        self.sums.count_in(Print::of("document", &id, &document));
         self.state.documents.insert(id, document);
         changes.push(Change::DocumentAdded(id));
         Ok(())
@@ -154,7 +180,7 @@ impl StateMachine {
 
     fn check_room(&self) -> Result<(), Rejection> {
         let bytes_max = limits::STATE_BYTES_MAX;
-        if self.bytes > bytes_max { Err(Rejection::StateFull { bytes_max }) } else { Ok(()) }
+        if self.sums.bytes > bytes_max { Err(Rejection::StateFull { bytes_max }) } else { Ok(()) }
     }
 
     fn delete_document(
@@ -167,8 +193,8 @@ impl StateMachine {
             return Err(Rejection::DocumentInUse { document: id, job });
         }
         let document = self.state.documents.remove(&id).ok_or(Rejection::NoDocument(id))?;
-        self.count_out(Print::of("document", &id, &document));
-        self.count_in(Print::of("removed", &id, &at));
+        self.sums.count_out(Print::of("document", &id, &document));
+        self.sums.count_in(Print::of("removed", &id, &at));
         self.state.removed.insert(id, at);
         changes.push(Change::DocumentRemoved(id));
         Ok(())
@@ -186,7 +212,7 @@ impl StateMachine {
         let is_old =
             |_: &DocumentId, removed_at: &mut Time| at.since(*removed_at) >= limits::REMOVED_DOCUMENT_AGE_MAX;
         let forgotten: Vec<(DocumentId, Time)> = self.state.removed.extract_if(.., is_old).collect();
-        forgotten.iter().for_each(|(id, at)| self.count_out(Print::of("removed", id, at)));
+        forgotten.iter().for_each(|(id, at)| self.sums.count_out(Print::of("removed", id, at)));
     }
 
     fn running_job_of(&self, document: DocumentId) -> Option<JobId> {
@@ -222,7 +248,7 @@ impl StateMachine {
         self.check_room()?;
         let options = JobOptions { top: options.top.min(limits::SUMMARY_TOP_MAX as u32), ..options };
         let job = Job { id, documents, options, submitted_at: at, state: JobState::Running };
-        self.count_in(Print::of("job", &id, &job));
+        self.sums.count_in(Print::of("job", &id, &job));
         self.state.jobs.insert(id, job);
         changes.push(Change::JobSubmitted(id));
         Ok(())
@@ -230,13 +256,13 @@ impl StateMachine {
 
     /// Makes room for one more.
     fn forget_oldest_jobs(&mut self, changes: &mut Vec<Change>) {
-        while self.state.jobs.len() >= limits::JOBS_MAX || self.bytes > limits::STATE_BYTES_MAX {
+        while self.state.jobs.len() >= limits::JOBS_MAX || self.sums.bytes > limits::STATE_BYTES_MAX {
             let ended = self.state.jobs.values().filter(|job| job.state != JobState::Running);
             let Some(oldest) = ended.min_by_key(|job| (job.submitted_at, job.id)).map(|job| job.id) else {
                 return;
             };
             if let Some(job) = self.state.jobs.remove(&oldest) {
-                self.count_out(Print::of("job", &oldest, &job));
+                self.sums.count_out(Print::of("job", &oldest, &job));
                 changes.push(Change::JobForgotten(oldest));
             }
         }
@@ -251,8 +277,8 @@ impl StateMachine {
         let before = Print::of("job", &id, job);
         job.state = end;
         let after = Print::of("job", &id, job);
-        self.count_out(before);
-        self.count_in(after);
+        self.sums.count_out(before);
+        self.sums.count_in(after);
         changes.push(Change::JobEnded(id));
         Ok(())
     }
@@ -280,36 +306,16 @@ impl StateMachine {
             return Ok(());
         }
         if let Some(record) = &record {
-            self.count_in(Print::of("member", &node, record));
+            self.sums.count_in(Print::of("member", &node, record));
         }
         let before = match record {
             Some(record) => self.state.members.insert(node, record),
             None => self.state.members.remove(&node),
         };
         if let Some(before) = before {
-            self.count_out(Print::of("member", &node, &before));
+            self.sums.count_out(Print::of("member", &node, &before));
         }
         changes.push(Change::MemberChanged(node));
         Ok(())
-    }
-
-    fn count_in(&mut self, print: Print) {
-        self.digest ^= print.hash;
-        self.bytes += print.bytes;
-    }
-
-    fn count_out(&mut self, print: Print) {
-        self.digest ^= print.hash;
-        self.bytes -= print.bytes;
-    }
-}
-
-impl Print {
-    /// The digest is the exclusive or of all entries' hashes, so a change costs one entry, not all.
-    fn of<K: Serialize, V: Serialize>(table: &str, key: &K, value: &V) -> Print {
-        let entry = wire::encode(STATE_VERSION, &(table, key, value));
-        let mut first = [0; 8];
-        first.copy_from_slice(&blake3::hash(&entry).as_bytes()[..8]);
-        Print { hash: u64::from_le_bytes(first), bytes: entry.len() as u64 }
     }
 }

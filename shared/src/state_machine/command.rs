@@ -1,5 +1,7 @@
 //! Commands as they stand in the log, and what applying one comes to.
 
+use super::key::{KeyChange, Version};
+use super::sessions::{Call, SessionId};
 use super::state::{BlockRef, JobOptions, JobResult, MemberRecord, Retention};
 use crate::ids::{DocumentId, JobId, NodeId};
 use crate::time::Time;
@@ -12,7 +14,7 @@ pub struct Stamped {
     pub command: Command,
 }
 
-/// Every command names what it makes, so a second copy of the same command changes nothing.
+/// A second copy of the same command changes nothing: either the command names what it makes, or it belongs to a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     AddDocument {
@@ -49,6 +51,14 @@ pub enum Command {
     },
     /// Documents whose time is over at the command's stamp go.
     Expire,
+    /// A second copy opens another session, which nobody uses.
+    OpenSession,
+    ChangeKey {
+        call: Call,
+        change: KeyChange,
+    },
+    /// Keys and sessions whose time is over at the command's stamp go: at most [`crate::limits::EXPIRED_KEYS_MAX`] keys.
+    ExpireKeys,
 }
 
 impl Command {
@@ -58,12 +68,15 @@ impl Command {
             Command::AddDocument { .. }
             | Command::DeleteDocument { .. }
             | Command::SubmitJob { .. }
-            | Command::CancelJob { .. } => true,
+            | Command::CancelJob { .. }
+            | Command::OpenSession
+            | Command::ChangeKey { .. } => true,
             Command::FinishJob { .. }
             | Command::FailJob { .. }
             | Command::SetMember { .. }
             | Command::ForgetMember { .. }
-            | Command::Expire => false,
+            | Command::Expire
+            | Command::ExpireKeys => false,
         }
     }
 }
@@ -72,6 +85,12 @@ impl Command {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     Done,
+    Opened(SessionId),
+    /// The key has this version now. `created`: it was not there before.
+    Put {
+        version: Version,
+        created: bool,
+    },
     Rejected(Rejection),
 }
 
@@ -88,8 +107,31 @@ pub enum Rejection {
     TooManyDocuments { documents_max: u32 },
     #[error("the cluster counts {jobs_max} jobs at a time, its limit")]
     TooManyJobs { jobs_max: u32 },
-    #[error("what the cluster remembers of its documents and jobs has reached {bytes_max} bytes, its limit")]
+    #[error(
+        "what the cluster remembers of its documents, jobs and keys has reached {bytes_max} bytes, its limit"
+    )]
     StateFull { bytes_max: u64 },
     #[error("{0}")]
     Invalid(String),
+    #[error("there is no such key")]
+    NoKey,
+    #[error("{}", conflict(*current))]
+    KeyConflict { current: Option<Version> },
+    #[error("the cluster holds {keys_max} keys, its limit")]
+    TooManyKeys { keys_max: u32 },
+    #[error("a value has at most {bytes_max} bytes")]
+    ValueTooLarge { bytes_max: u32 },
+    /// It has expired, or had to make room.
+    #[error("the session is not there any more")]
+    NoSession,
+    /// Its client has given this call up, or is too far ahead of calls that it has not.
+    #[error("the call does not belong to those that its session waits for")]
+    OutOfSequence,
+}
+
+fn conflict(current: Option<Version>) -> String {
+    match current {
+        Some(version) => format!("the key has version {version}"),
+        None => "there is no such key".to_owned(),
+    }
 }

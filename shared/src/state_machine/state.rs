@@ -1,5 +1,7 @@
 //! The replicated state itself.
 
+use super::keys::Keys;
+use super::sessions::Sessions;
 use crate::ids::{DocumentId, Hash, JobId, NodeId};
 use crate::time::Time;
 use crate::wire::session::Kind;
@@ -16,6 +18,8 @@ pub struct State {
     pub removed: BTreeMap<DocumentId, Time>,
     pub jobs: BTreeMap<JobId, Job>,
     pub members: BTreeMap<NodeId, MemberRecord>,
+    pub keys: Keys,
+    pub sessions: Sessions,
     /// The latest stamp that was applied.
     pub now: Time,
 }

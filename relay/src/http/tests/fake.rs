@@ -111,6 +111,10 @@ impl FakeCluster {
                 Ok(Reply::Done)
             }
             Request::Cluster => Ok(Reply::Cluster(Box::new(self.view()))),
+            Request::GetKey { .. }
+            | Request::ListKeys { .. }
+            | Request::ChangeKey { .. }
+            | Request::WatchKeys { .. } => Err(not_found()),
             Request::Transfer { .. } | Request::RemoveMember { .. } => Ok(Reply::Done),
         }
     }

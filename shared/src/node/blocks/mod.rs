@@ -339,7 +339,7 @@ impl Blocks {
                     }
                 }
                 Change::DocumentRemoved(_) | Change::JobForgotten(_) => self.collection.soon(context.now),
-                Change::MemberChanged(_) => {}
+                Change::MemberChanged(_) | Change::Key(_) => {}
             }
         }
     }

@@ -4,6 +4,7 @@ mod autopilot;
 mod chaos;
 mod cluster;
 mod counts;
+mod keys;
 mod requests;
 mod stories;
 mod storm;

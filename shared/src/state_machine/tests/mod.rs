@@ -1,3 +1,6 @@
+mod keys;
+mod sessions;
+
 use super::*;
 use crate::ids::{DocumentId, Hash, JobId, NodeId};
 use crate::limits;

@@ -1,0 +1,91 @@
+//! This run's own session in the replicated state: opened when the first call needs it, and again when it is gone.
+
+use crate::limits;
+use crate::node::contract::Ticket;
+use crate::state_machine::{Call, Sequence, SessionId};
+use std::collections::BTreeSet;
+
+#[derive(Debug, Default)]
+pub(super) struct OwnSession {
+    state: State,
+    next: Sequence,
+    /// Calls whose answer is not here yet.
+    open: BTreeSet<Sequence>,
+    /// Errands that wait for a session.
+    waiting: Vec<Ticket>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    None,
+    Opening,
+    Open(SessionId),
+}
+
+/// A call's place in the session that it was made in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub session: SessionId,
+    pub sequence: Sequence,
+}
+
+impl OwnSession {
+    /// A place for a new call, if there is a session. If not, `ticket` is called back.
+    pub fn take_place(&mut self, ticket: Ticket) -> Option<Place> {
+        let State::Open(session) = self.state else {
+            self.waiting.push(ticket);
+            return None;
+        };
+        let sequence = self.next;
+        self.next = sequence.next();
+        self.open.insert(sequence);
+        Some(Place { session, sequence })
+    }
+
+    /// Whether a session is wanted and nobody sees to it: whoever asks does.
+    pub fn begin_to_open(&mut self) -> bool {
+        let wanted = matches!(self.state, State::None) && !self.waiting.is_empty();
+        if wanted {
+            self.state = State::Opening;
+        }
+        wanted
+    }
+
+    /// Who waits for it: all of them try again.
+    pub fn opened(&mut self, session: Option<SessionId>) -> Vec<Ticket> {
+        self.state = session.map_or(State::None, State::Open);
+        self.next = Sequence::default();
+        self.open.clear();
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub fn call(&self, place: Place) -> Call {
+        let lowest_open = self.open.first().copied().unwrap_or(place.sequence);
+        // A place in a session that is gone: what was open there is not known any more.
+        let lowest_open = if self.is_current(place) { lowest_open } else { Sequence::default() };
+        Call { session: place.session, sequence: place.sequence, lowest_open }
+    }
+
+    /// One call has been open for so long that the state would take none that is further ahead of it.
+    pub fn is_full(&self) -> bool {
+        let is_far = |first: &Sequence| self.next.get() - first.get() >= limits::SESSION_ANSWERS_MAX as u64;
+        self.open.first().is_some_and(is_far)
+    }
+
+    pub fn answered(&mut self, place: Place) {
+        if self.is_current(place) {
+            self.open.remove(&place.sequence);
+        }
+    }
+
+    pub fn is_gone(&mut self, place: Place) {
+        if self.is_current(place) {
+            self.state = State::None;
+        }
+    }
+
+    fn is_current(&self, place: Place) -> bool {
+        matches!(self.state, State::Open(session) if session == place.session)
+    }
+}
