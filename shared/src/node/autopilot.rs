@@ -13,9 +13,6 @@ use crate::time::{Duration, Time};
 use crate::wire::session::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A cluster that reached this size does not shrink below it: two of three survive a loss, one of one does not.
-const VOTERS_FLOOR: usize = 3;
-
 /// From this many servers on, they alone must be a majority.
 const ANCHORING_SERVERS: usize = 3;
 
@@ -23,6 +20,8 @@ const ANCHORING_SERVERS: usize = 3;
 pub struct AutopilotConfig {
     /// A learner is promoted after it has been connected and caught up for so long.
     pub stable_after: Duration,
+    /// A cluster that reached this many voters does not shrink below it: two of three survive a loss, one of one does not.
+    pub voters_floor: usize,
     /// A voter that is gone for so long gives its vote to somebody else.
     pub dead_voter_after: Duration,
     /// A learner that is gone for so long is removed.
@@ -39,6 +38,7 @@ impl Default for AutopilotConfig {
     fn default() -> AutopilotConfig {
         AutopilotConfig {
             stable_after: Duration::from_secs(1),
+            voters_floor: 3,
             dead_voter_after: Duration::from_secs(3),
             dead_learner_after: Duration::from_secs(30),
             hidden_after: Duration::from_secs(5),
@@ -148,7 +148,7 @@ impl Facts<'_> {
             self.membership.learners.iter().filter(|learner| self.is_promotable(**learner, config));
         eligible.extend(promotable.map(|learner| self.rank(*learner, config)));
         eligible.sort_unstable();
-        Some(self.not_below_the_floor(anchored_and_odd(eligible), &reserve))
+        Some(self.not_below_the_floor(anchored_and_odd(eligible), &reserve, config))
     }
 
     fn is_fit_voter(&self, node: NodeId, config: &AutopilotConfig) -> bool {
@@ -165,8 +165,14 @@ impl Facts<'_> {
     }
 
     /// Fills up with voters of now, the live ones first. A single voter stays who it is: nothing is won by a change.
-    fn not_below_the_floor(&self, chosen: BTreeSet<NodeId>, reserve: &[Rank]) -> BTreeSet<NodeId> {
-        let floor = if self.membership.voters.len() >= VOTERS_FLOOR { VOTERS_FLOOR } else { 1 };
+    fn not_below_the_floor(
+        &self,
+        chosen: BTreeSet<NodeId>,
+        reserve: &[Rank],
+        config: &AutopilotConfig,
+    ) -> BTreeSet<NodeId> {
+        let had_it = self.membership.voters.len() >= config.voters_floor;
+        let floor = if had_it { config.voters_floor } else { 1 };
         let mut chosen = if chosen.len() > 1 { chosen } else { BTreeSet::from([self.leader]) };
         for rank in reserve {
             if chosen.len() >= floor {

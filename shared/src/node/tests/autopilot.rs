@@ -23,6 +23,10 @@ fn ago(duration: Duration) -> Time {
 }
 
 fn plan(before: &str, unwanted: &[usize]) -> String {
+    plan_with(&AutopilotConfig::default(), before, unwanted)
+}
+
+fn plan_with(config: &AutopilotConfig, before: &str, unwanted: &[usize]) -> String {
     let mut membership = Membership::default();
     let mut candidates = BTreeMap::new();
     let mut leader = node(0);
@@ -57,7 +61,7 @@ fn plan(before: &str, unwanted: &[usize]) -> String {
     let unwanted: BTreeSet<NodeId> = unwanted.iter().map(|number| node(*number)).collect();
     let facts =
         Facts { now: NOW, leader, membership: &membership, candidates: &candidates, unwanted: &unwanted };
-    let Some(change) = decide(&facts, &AutopilotConfig::default()) else { return String::new() };
+    let Some(change) = decide(&facts, config) else { return String::new() };
     let role = |number: usize| match node(number) {
         node if change.voters.contains(&node) => 'v',
         node if change.learners.contains(&node) => 'l',
@@ -186,5 +190,47 @@ fn with_three_servers_among_the_voters_they_are_a_majority_whatever_came_before(
                 assert!(servers > tabs, "{after}");
             }
         }
+    }
+}
+
+/// How many voters are left after each death, when every voter but the leader dies, one after the other, and the autopilot has
+/// its say in between.
+fn voters_after_each_death(config: &AutopilotConfig) -> Vec<usize> {
+    let mut members = "S+L S+v S+v S+v S+v".to_owned();
+    let mut voters = Vec::new();
+    while let Some(victim) = members.rfind("S+v") {
+        members.replace_range(victim..victim + 3, "S5v");
+        let after = plan_with(config, &members, &[]);
+        if !after.is_empty() {
+            members = after.replacen("S+v", "S+L", 1);
+        }
+        voters.push(members.matches(['v', 'L']).count());
+    }
+    voters
+}
+
+/// Bug 22 of `docs/raft-proofs.md`: 5 voters become 3, then 1, and the next failure is the last.
+#[test]
+fn five_that_die_one_after_the_other_never_leave_fewer_than_three_voters() {
+    assert_eq!(voters_after_each_death(&AutopilotConfig::default()), [3, 3, 3, 3]);
+    let without_floor = AutopilotConfig { voters_floor: 1, ..AutopilotConfig::default() };
+    assert!(voters_after_each_death(&without_floor).contains(&1), "the rule matters");
+}
+
+/// The other half of bug 22: who is restarted is back before its vote is given away.
+#[test]
+fn a_rolling_restart_changes_no_voter() {
+    let restarts = [
+        "S+L S~v S+v S+l",
+        "S+L S+v S~v S+l",
+        "S+L S~v S+v S+v S+v S+l",
+        "S+L S+v S~v S+v S+v S+l",
+        "S+L S+v S+v S~v S+v S+l",
+        "S+L S+v S+v S+v S~v S+l",
+    ];
+    let hasty = AutopilotConfig { dead_voter_after: Duration::ZERO, ..AutopilotConfig::default() };
+    for restart in restarts {
+        assert_eq!(plan(restart, &[]), "", "{restart}");
+        assert_ne!(plan_with(&hasty, restart, &[]), "", "the rule matters: {restart}");
     }
 }
