@@ -13,4 +13,5 @@ mod reads;
 mod replication;
 mod snapshots;
 mod storms;
+mod transcripts;
 mod transfers;
