@@ -20,15 +20,21 @@ fn rules_that_are_switched_off_are_noticed() {
         (Mutation::HalfIsMajority, 10),
         (Mutation::JointIgnoresOutgoing, 2_000),
         (Mutation::ChangeBeforeOwnCommit, 5_000),
+        (Mutation::CommitWithoutSlowest, 1_000),
+        (Mutation::OldWritesCountForNew, 1_000),
+        (Mutation::ConfigurationAtCommit, 1_000),
+        (Mutation::SnapshotKeepsConflictingTail, 1_000),
+        (Mutation::JointLeftByItsLeaderOnly, 100),
         (Mutation::ReadWithoutRound, 50),
         (Mutation::ReadBeforeOwnCommit, 50),
         (Mutation::KeepConflictingTail, 10),
         (Mutation::SnapshotKeepsMembership, 1_000),
     ];
     let mut missed = Vec::new();
+    println!("rule that is taken out         seeds  noticed by seed");
     for (mutation, seeds_max) in rules {
         match seeds_until_noticed(mutation, seeds_max) {
-            Some(seed) => eprintln!("{mutation:?} noticed by seed {seed}"),
+            Some(seed) => println!("{:<30} {seeds_max:>6} {seed:>6}", format!("{mutation:?}")),
             None => missed.push(mutation),
         }
     }
