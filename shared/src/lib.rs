@@ -6,6 +6,7 @@ pub mod ids;
 pub mod limits;
 pub mod node;
 pub mod raft;
+pub mod recording;
 pub mod rng;
 pub mod state_machine;
 pub mod storage;

@@ -311,3 +311,15 @@ pub const TASK_FAILURES_MAX: u32 = 50;
 
 /// Threads that a member is taken to count with, whatever it says.
 pub const WORKER_THREADS_MAX: u16 = 64;
+
+/// A tab's recording. The browser holds it, in memory or on disk as it likes.
+pub const TAB_RECORDING_BYTES: u64 = 256 << 20;
+
+/// What a node stored, as it stands at the start of a recording: the largest snapshot, a log and the names of its blocks.
+pub const RECORDING_START_BYTES_MAX: usize = 2 * RAFT_SNAPSHOT_BYTES_MAX;
+
+/// One input in a recording: the largest message of a peer, and what is said about it.
+pub const RECORD_BYTES_MAX: usize = SOCKET_MESSAGE_BYTES_MAX + 4096;
+
+/// Bytes of a recording that wait for its disk. A disk that falls further behind ends the recording, not the node.
+pub const RECORDING_QUEUE_BYTES_MAX: usize = 64 << 20;

@@ -11,12 +11,13 @@ use crate::limits;
 use crate::raft::{Membership, MembershipChange};
 use crate::time::{Duration, Time};
 use crate::wire::session::Kind;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// From this many servers on, they alone must be a majority.
 const ANCHORING_SERVERS: usize = 3;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AutopilotConfig {
     /// A learner is promoted after it has been connected and caught up for so long.
     pub stable_after: Duration,

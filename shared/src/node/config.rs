@@ -4,8 +4,9 @@ use super::autopilot::AutopilotConfig;
 use crate::limits;
 use crate::raft;
 use crate::time::Duration;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeConfig {
     pub raft: raft::Config,
     pub autopilot: AutopilotConfig,
@@ -29,6 +30,7 @@ pub struct NodeConfig {
     pub forget_after: Duration,
     /// A rule that is switched off on purpose, to see whether the tests notice.
     #[cfg(feature = "mutations")]
+    #[serde(skip)]
     pub mutation: Option<Mutation>,
 }
 

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub use crate::wire::peer::Ticket;
 
 /// What happened to a node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// The relay admitted this node.
     Connected(Welcome),
@@ -61,7 +61,7 @@ pub struct RequestId(pub u64);
 pub struct PersistSequence(pub u64);
 
 /// Everything a driver has to do about one input, in this order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 #[must_use]
 pub struct Ready {
     /// Promises nothing that is not durable already.
@@ -106,27 +106,27 @@ impl Ready {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outgoing {
     pub to: NodeId,
     pub class: Class,
     pub frame: Frame,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Persist {
     pub sequence: PersistSequence,
     pub operations: Vec<PersistOp>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum PersistOp {
     /// The store belongs to this cluster from now on.
     Cluster(ClusterId),
     Raft(raft::StorageOp),
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum RelayNotice {
     Founded,
     Profile(Profile),
@@ -134,7 +134,7 @@ pub enum RelayNotice {
 
 /// An operation on the store of blocks, which is apart from the log's: a megabyte on its way to the disk must not make
 /// a vote wait.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum BlockOp {
     /// Answered when durable. Content whose hash is not its name is refused as [`BlockError::Damaged`].
     Put {
@@ -163,7 +163,7 @@ pub enum BlockName {
     Partial(Hash),
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum BlockOutcome {
     Stored,
     Data { bytes: Bytes, total: u64 },
@@ -182,7 +182,7 @@ pub enum BlockError {
 }
 
 /// Runs [`Function`] over blocks of this node's own store. The pool stores what comes out before it answers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ComputeTask {
     pub ticket: Ticket,
     pub function: Function,
@@ -201,13 +201,13 @@ pub enum ComputeError {
     Unable(String),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Deadline {
     pub at: Time,
     pub reason: DeadlineReason,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum DeadlineReason {
     Raft,
     Autopilot,
@@ -218,7 +218,7 @@ pub enum DeadlineReason {
 }
 
 /// What a driver found in its store when it started.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
     pub cluster: Option<ClusterId>,
     pub raft: raft::Stored,

@@ -3,12 +3,13 @@
 use super::mutation::Mutation;
 use crate::limits;
 use crate::time::Duration;
+use serde::{Deserialize, Serialize};
 
 /// Members of one configuration, learners included.
 pub(super) const MEMBERS_MAX: usize = limits::ROOM_MEMBERS_MAX;
 
 /// Settings; [`Config::default`] suits a local network and browsers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// The least silence of a leader after which a member stands for election. The real one is drawn anew each time
     /// from `election_timeout .. 2 * election_timeout` (§3.4, §9.3).
@@ -52,6 +53,7 @@ pub struct Config {
     pub lease_reads: bool,
     /// A rule that is switched off on purpose, to see whether the tests notice.
     #[cfg(feature = "mutations")]
+    #[serde(skip)]
     pub mutation: Option<Mutation>,
 }
 

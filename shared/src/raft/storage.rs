@@ -67,7 +67,7 @@ impl Stored {
 }
 
 /// One write. The writes of one batch are carried out in order and become durable together, batches in order too.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum StorageOp {
     /// Replaces the stored hard state.
     HardState(HardState),

@@ -11,7 +11,7 @@ use crate::time::Time;
 use crate::wire::{self, DecodeError};
 
 /// Version of encoded commands and snapshots.
-pub(super) const STATE_VERSION: u8 = 3;
+pub const STATE_VERSION: u8 = 3;
 
 /// A snapshot is read from this node's own disk or from a leader, in bounded pieces.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 30;

@@ -14,7 +14,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Change, StateMachine};
+pub use apply::{Change, STATE_VERSION, StateMachine};
 pub use command::{Command, Outcome, Rejection, Stamped};
 pub use key::{Condition, Entry, Key, KeyChange, KeyError, KeyEvent, KeyHappened, KeyOperation, Version};
 pub use keys::Keys;
