@@ -147,6 +147,7 @@ async fn start_nodes(
             domain: Some(domain),
             threads: share(threads, count, number),
             pool: pool.clone(),
+            record: None,
             config: config.clone(),
         };
         nodes.push(driver::launch(launch).await?);

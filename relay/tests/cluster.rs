@@ -22,6 +22,7 @@ async fn join(relay: RelayAddress, directory: &Path) -> NodeHandle {
         name: Some("Guest".to_owned()),
         http: None,
         threads: Some(1),
+        record: None,
         config: NodeConfig::default(),
     };
     start_node(options).await.unwrap()

@@ -17,6 +17,7 @@ fn node_options(relay: RelayAddress, directory: &std::path::Path) -> NodeOptions
         name: None,
         http: None,
         threads: Some(1),
+        record: None,
         config: NodeConfig::default(),
     }
 }

@@ -17,6 +17,7 @@ mod node;
 mod output;
 mod progress;
 mod relay;
+mod replay;
 mod report;
 mod sample;
 mod signals;
@@ -75,6 +76,7 @@ enum Command {
     Members(status::MembersArguments),
     Leader(status::LeaderArguments),
     Sample(sample::Arguments),
+    Replay(replay::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -114,6 +116,7 @@ async fn run(global: &Global, command: Command, output: &mut Output) -> Result<(
         Command::Members(arguments) => status::members(global, arguments, output).await,
         Command::Leader(arguments) => status::leader(global, arguments, output).await,
         Command::Sample(arguments) => sample::run(arguments, output),
+        Command::Replay(arguments) => replay::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
     };
     signals::give_way().await;

@@ -3,8 +3,8 @@
 use super::failure::{Failure, Kind};
 use super::output::Output;
 use super::relay::unusable;
-use super::{Global, signals};
-use ::relay::driver::{NodeEnd, NodeOptions, RelayAddress, StartError};
+use super::{Global, signals, size};
+use ::relay::driver::{NodeEnd, NodeOptions, RecordingError, RecordingOptions, RelayAddress, StartError};
 use ::relay::standalone::{self, StandaloneError, StandaloneNode};
 use shared::node::NodeConfig;
 use shared::wire::session::Refusal;
@@ -27,17 +27,26 @@ pub struct Arguments {
     /// Counting threads [default: one for each core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Record everything that the node is told, texts included, in a new file for `wordraft replay`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Where the recording ends, and the node goes on
+    #[arg(long, value_name = "SIZE", requires = "record", value_parser = size::parse,
+          default_value = "1GiB")]
+    record_limit: u64,
 }
 
 pub async fn run(global: &Global, arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
-    let Arguments { data, name, http, threads } = arguments;
+    let Arguments { data, name, http, threads, record, record_limit } = arguments;
     let relay = RelayAddress {
         origin: global.relay.origin().to_owned(),
         room: global.relay.room().clone(),
         token: global.relay.token(),
     };
     let threads = threads.map(NonZeroUsize::get);
-    let options = NodeOptions { relay, data, name, http: None, threads, config: NodeConfig::default() };
+    let record = record.map(|path| RecordingOptions { path, bytes_max: record_limit });
+    let config = NodeConfig::default();
+    let options = NodeOptions { relay, data, name, http: None, threads, record, config };
     let running = standalone::start(options, http).await.map_err(not_started)?;
     announce(global, &running, output)?;
     tokio::select! {
@@ -64,6 +73,9 @@ fn not_started(error: StandaloneError) -> Failure {
         StandaloneError::Node(StartError::Data(error)) => unusable(&error),
         StandaloneError::Node(StartError::NameTooLong | StartError::NameUnprintable)
         | StandaloneError::SecretNeeded { .. } => Failure::usage(error.to_string()),
+        StandaloneError::Node(StartError::Recording(error @ RecordingError::Exists { .. })) => {
+            Failure::conflict(error.to_string())
+        }
         StandaloneError::AddressInUse { .. } => Failure::conflict(error.to_string()),
         _ => Failure::failed(error.to_string()),
     }

@@ -7,6 +7,7 @@ mod clock;
 mod compute;
 pub(crate) mod data_directory;
 mod handle;
+mod recording;
 mod runner;
 mod storage;
 mod transport;
@@ -14,13 +15,16 @@ mod transport;
 pub use compute::ComputePool;
 pub use data_directory::{DataDirectory, DataError, user_directory};
 pub use handle::{Connection, NodeEnd, NodeHandle};
+pub use recording::{RecordingError, RecordingOptions};
 pub use transport::{RelayAddress, Way};
 
 use clock::Clock;
+use recording::Recording;
 use runner::Runner;
 use shared::ids::NodeId;
 use shared::limits;
-use shared::node::{Node, NodeConfig, NodeError, friendly_name};
+use shared::node::{NodeConfig, NodeError, friendly_name};
+use shared::recording::Start;
 use shared::wire::session::{Kind, Profile};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,6 +41,8 @@ pub struct NodeOptions {
     pub http: Option<String>,
     /// Counting threads; `None`: as many as the machine has cores.
     pub threads: Option<usize>,
+    /// Everything that the node is told goes into a file.
+    pub record: Option<RecordingOptions>,
     pub config: NodeConfig,
 }
 
@@ -52,6 +58,7 @@ pub struct Launch {
     /// This node's share of the pool.
     pub threads: usize,
     pub pool: Arc<ComputePool>,
+    pub record: Option<RecordingOptions>,
     pub config: NodeConfig,
 }
 
@@ -66,21 +73,23 @@ pub enum StartError {
     NameTooLong,
     #[error("the name has control characters in it: choose one without")]
     NameUnprintable,
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
 }
 
 /// Starts a node that joins a relay over the network. It connects in the background: see [`NodeHandle::connection`].
 pub async fn start_node(options: NodeOptions) -> Result<NodeHandle, StartError> {
-    let NodeOptions { relay, data, name, http, threads, config } = options;
+    let NodeOptions { relay, data, name, http, threads, record, config } = options;
     let directory = match data {
         Some(path) => DataDirectory::open(&path)?,
         None => DataDirectory::open_free_slot(&relay)?,
     };
     let threads = threads.unwrap_or_else(cores).max(1);
     let pool = Arc::new(ComputePool::new(threads)?);
-    launch(Launch { directory, way: Way::Remote(relay), name, http, domain: None, threads, pool, config })
-        .await
+    let way = Way::Remote(relay);
+    launch(Launch { directory, way, name, http, domain: None, threads, pool, record, config }).await
 }
 
 /// Opens a node's stores and starts it.
@@ -96,7 +105,7 @@ pub async fn launch(launch: Launch) -> Result<NodeHandle, StartError> {
 }
 
 fn open(launch: Launch) -> Result<NodeHandle, StartError> {
-    let Launch { directory, way, name, http, domain, threads, pool, config } = launch;
+    let Launch { directory, way, name, http, domain, threads, pool, record, config } = launch;
     let (completions, completed) = tokio::sync::mpsc::unbounded_channel();
     let (identity, stored, storage) = storage::open(directory, completions.clone())?;
     let me = identity.id();
@@ -110,12 +119,16 @@ fn open(launch: Launch) -> Result<NodeHandle, StartError> {
     };
     let clock = Clock::start();
     let cluster = stored.cluster;
-    let node = Node::new(me, profile.clone(), config, stored, random_bytes(), clock.now())?;
+    let (seed, at) = (random_bytes(), clock.now());
+    let start = Start { me, profile: profile.clone(), config, stored, seed, at };
+    let recording = record.map(|options| Recording::begin(options, &start)).transpose()?;
+    let node = start.node()?;
     let transport = transport::start(way, identity, profile.clone(), cluster);
     Ok(Runner::start(runner::Parts {
         me,
         profile,
         node,
+        recording,
         clock,
         storage,
         transport,

@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::compute::ComputePool;
 use super::handle::{NodeEnd, NodeHandle};
+use super::recording::Recording;
 use super::storage::Storage;
 use super::transport::{Transport, TransportEvent};
 use shared::ids::{ClusterId, NodeId};
@@ -43,6 +44,7 @@ pub(super) struct Parts {
     pub me: NodeId,
     pub profile: Profile,
     pub node: Node,
+    pub recording: Option<Recording>,
     pub clock: Clock,
     pub storage: Storage,
     pub transport: Transport,
@@ -53,6 +55,7 @@ pub(super) struct Parts {
 
 pub(super) struct Runner {
     node: Node,
+    recording: Option<Recording>,
     clock: Clock,
     storage: Storage,
     transport: Transport,
@@ -77,7 +80,8 @@ struct Unwritten {
 
 impl Runner {
     pub fn start(parts: Parts) -> NodeHandle {
-        let Parts { me, profile, node, clock, storage, transport, pool, completions, completed } = parts;
+        let Parts { me, profile, node, recording, clock, storage, transport, pool, completions, completed } =
+            parts;
         let (order_sender, orders) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(limits::EVENTS_WAITING_MAX);
         let (profile, shown_profile) = watch::channel(profile);
@@ -95,6 +99,7 @@ impl Runner {
         };
         let runner = Runner {
             node,
+            recording,
             clock,
             storage,
             transport,
@@ -121,7 +126,7 @@ impl Runner {
         let mut input = Some(Input::Deadline);
         let end = loop {
             if let Some(input) = input.take() {
-                self.node.handle(self.clock.now(), input, &mut ready);
+                self.tell(input, &mut ready);
                 if let Err(end) = self.carry_out(&mut ready) {
                     break end;
                 }
@@ -137,6 +142,17 @@ impl Runner {
         }
         self.close().await;
         end
+    }
+
+    fn tell(&mut self, input: Input, ready: &mut Ready) {
+        let now = self.clock.now();
+        if let Some(recording) = &mut self.recording {
+            recording.input(now, &input);
+        }
+        self.node.handle(now, input, ready);
+        if let Some(recording) = &mut self.recording {
+            recording.output(ready);
+        }
     }
 
     /// Waits for something to happen. `None`: it concerned only the driver.
@@ -260,11 +276,11 @@ impl Runner {
 
     /// Leaves the room, then lets the disk finish.
     async fn close(self) {
-        let Runner { storage, transport, completed, .. } = self;
+        let Runner { storage, transport, completed, recording, .. } = self;
         transport.close().await;
         // Tasks that still wait in the pool see that nobody wants them, and let go of the stores.
         drop(completed);
-        if tokio::task::spawn_blocking(move || drop(storage)).await.is_err() {
+        if tokio::task::spawn_blocking(move || drop((storage, recording))).await.is_err() {
             tracing::error!("the node's files were not closed in order");
         }
     }
