@@ -47,6 +47,10 @@ struct Inner {
     uploads: RefCell<BTreeMap<CallId, PendingUpload>>,
     on_notice: Box<dyn Fn(Notice)>,
     listeners: RefCell<Vec<Listener>>,
+    /// As it was when the page last got it.
+    recording: RefCell<Option<Blob>>,
+    recording_wanted: RefCell<Vec<oneshot::Sender<Blob>>>,
+    ended: Cell<bool>,
 }
 
 struct PendingUpload {
@@ -65,6 +69,9 @@ impl Client {
             uploads: RefCell::default(),
             on_notice: Box::new(on_notice),
             listeners: RefCell::default(),
+            recording: RefCell::default(),
+            recording_wanted: RefCell::default(),
+            ended: Cell::new(false),
         }));
         client.listen(start);
         Ok(client)
@@ -112,6 +119,17 @@ impl Client {
         self.post(&ToWorker::Hidden(hidden));
     }
 
+    /// What the node was told so far, or until its end.
+    pub async fn recording(&self) -> Option<Blob> {
+        if self.0.ended.get() {
+            return self.0.recording.borrow().clone();
+        }
+        let (done, answer) = oneshot::channel();
+        self.0.recording_wanted.borrow_mut().push(done);
+        self.post(&ToWorker::Recording);
+        answer.await.ok()
+    }
+
     /// Stops this tab's node; [`Notice::Stopped`] follows. What it has stored stays.
     pub fn stop(&self) {
         self.post(&ToWorker::Stop);
@@ -141,6 +159,7 @@ impl Client {
                 return;
             }
             match from_value::<ToPage>(&data) {
+                Ok((ToPage::Recording, Attachment::Blob(blob))) => client.take_recording(&blob),
                 Ok((message, _)) => client.take(message),
                 Err(error) => client.take(ToPage::Failed {
                     message: format!(
@@ -182,6 +201,8 @@ impl Client {
                 let _gone = waiting.map(|upload| upload.done.send(result));
                 return;
             }
+            // Nothing without its blob.
+            ToPage::Recording => return,
             ToPage::Identity(me) => Notice::Identity(me),
             ToPage::Connection(connection) => Notice::Connection(connection),
             ToPage::Storage(storage) => Notice::Storage(storage),
@@ -198,8 +219,17 @@ impl Client {
         (self.0.on_notice)(notice);
     }
 
+    fn take_recording(&self, blob: &Blob) {
+        self.0.recording.replace(Some(blob.clone()));
+        for wanted in self.0.recording_wanted.take() {
+            let _gone = wanted.send(blob.clone());
+        }
+    }
+
     /// Ends the worker and whoever still waits for it.
     fn end(&self) {
+        self.0.ended.set(true);
+        self.0.recording_wanted.take();
         self.0.worker.terminate();
         self.0.calls.borrow_mut().clear();
         self.0.uploads.borrow_mut().clear();

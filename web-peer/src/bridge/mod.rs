@@ -39,6 +39,8 @@ pub enum ToWorker {
     },
     /// Whether somebody looks at the tab.
     Hidden(bool),
+    /// Answered by [`ToPage::Recording`], if there is one.
+    Recording,
     /// Leaves the cluster's room and gives the slot free. Answered by [`ToPage::Stopped`].
     Stop,
 }
@@ -63,6 +65,8 @@ pub enum ToPage {
         id: CallId,
         result: Result<Uploaded, RequestError>,
     },
+    /// All that the node was told so far, as a blob: asked for, or the last of it.
+    Recording,
     /// The node cannot go on and has stopped: a defect of ours or a broken disk.
     Failed {
         message: String,
@@ -86,6 +90,8 @@ pub struct Start {
     pub hidden: bool,
     /// The slot this very tab held before it was reloaded. Its lock may take a moment to come free.
     pub slot_before_reload: Option<u32>,
+    /// Whether to write down what the node is told.
+    pub record: bool,
 }
 
 /// Who this tab is.

@@ -4,6 +4,7 @@ use super::format::{bytes, count};
 use super::hub::Hub;
 use super::map::Map;
 use super::model::Model;
+use super::place::Place;
 use super::text;
 use crate::bridge::StorageView;
 use shared::node::api::{ClusterView, MemberView, RoleView};
@@ -41,6 +42,7 @@ pub fn Cluster(props: &Props) -> Html {
                 </table>
             </div>
             <StorageLine storage={model.storage.clone().map(Rc::new)} />
+            <Recording />
         </section>
     }
 }
@@ -102,6 +104,24 @@ fn state(view: &ClusterView, member: &MemberView) -> String {
         MemberView { lag: 0, busy: 0, .. } => "up to date".to_owned(),
         MemberView { lag: 0, .. } => "counting".to_owned(),
         MemberView { lag, .. } => format!("{} behind", count(*lag)),
+    }
+}
+
+/// Where a tab records: the way to what it recorded.
+#[component]
+pub fn Recording() -> Html {
+    let hub = use_context::<Hub>().expect("the page provides its hub");
+    if !Place::here().is_ok_and(|place| place.record) {
+        return Html::default();
+    }
+    let save = Callback::from(move |_: MouseEvent| hub.download_recording());
+    html! {
+        <p>
+            <button class="small recording" onclick={save}
+                title="Everything that this tab's node was told, texts included, for `wordraft replay`">
+                { "Save the recording" }
+            </button>
+        </p>
     }
 }
 

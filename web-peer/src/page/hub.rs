@@ -67,6 +67,7 @@ impl Hub {
             name: None,
             hidden: place::is_hidden(),
             slot_before_reload: place::remembered_slot(),
+            record: place.record,
         };
         let dispatch = self.0.dispatch.clone();
         let on_notice = move |notice: Notice| {
@@ -169,6 +170,16 @@ impl Hub {
 
     pub fn dismiss(&self, problem: u32) {
         self.0.dispatch.dispatch(Action::ProblemRead { key: problem });
+    }
+
+    /// Hands the person what this tab's node was told.
+    pub fn download_recording(&self) {
+        let Some(client) = self.client() else { return };
+        spawn_local(async move {
+            if let Some(recording) = client.recording().await {
+                save("tab.recording", &recording);
+            }
+        });
     }
 
     /// Reads the complete table from the cluster and hands it to the person as a CSV file.

@@ -89,6 +89,7 @@ fn Ended(props: &EndedProps) -> Html {
             <h2>{ title }</h2>
             <p>{ explanation }</p>
             <button class="primary" onclick={restart}>{ "Start it again" }</button>
+            <cluster::Recording />
         </section>
     }
 }

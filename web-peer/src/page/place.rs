@@ -14,6 +14,8 @@ const THEME_KEY: &str = "wordraft theme";
 pub struct Place {
     pub origin: String,
     pub room: RoomName,
+    /// `?record`: this tab's node writes down what it is told.
+    pub record: bool,
     secret: Option<String>,
 }
 
@@ -27,9 +29,10 @@ impl Place {
             Some(room) => room.parse().map_err(|error| format!("{error}"))?,
             None => RoomName::default(),
         };
+        let record = text(location.search())?.trim_start_matches('?').split('&').any(|word| word == "record");
         let hash = text(location.hash())?;
         let secret = hash.strip_prefix('#').filter(|secret| !secret.is_empty()).map(str::to_owned);
-        Ok(Place { origin: text(location.origin())?, room, secret })
+        Ok(Place { origin: text(location.origin())?, room, record, secret })
     }
 
     pub fn token(&self) -> Option<RoomToken> {

@@ -5,6 +5,7 @@ use super::calls::{Caller, Calls};
 use super::clock::{Alarm, Clock, Turns};
 use super::counting::Pool;
 use super::home::{Files, is_name};
+use super::recording;
 use super::signal::{Signal, Signals, Usage};
 use super::tell_page;
 use super::transport::{Link, LinkOutcome};
@@ -213,6 +214,7 @@ impl Driver {
             ToWorker::Hidden(hidden) if hidden != self.profile.hidden => {
                 return self.feed(Input::Profile(Profile { hidden, ..self.profile.clone() }));
             }
+            ToWorker::Recording => recording::hand_over(),
             ToWorker::Stop => return Err(End::Stopped),
             ToWorker::Start(_) | ToWorker::Rename { .. } | ToWorker::Hidden(_) => {}
         }
@@ -236,7 +238,10 @@ impl Driver {
 
     fn feed(&mut self, input: Input) -> Result<(), End> {
         let mut ready = std::mem::take(&mut self.ready);
-        self.node.handle(self.clock.now(), input, &mut ready);
+        let now = self.clock.now();
+        recording::input(now, &input);
+        self.node.handle(now, input, &mut ready);
+        recording::output(&ready);
         let outcome = self.carry_out(&mut ready);
         self.ready = ready;
         outcome

@@ -9,6 +9,7 @@ mod clock;
 mod counting;
 mod driver;
 mod home;
+mod recording;
 mod signal;
 mod slots;
 mod socket;
@@ -28,7 +29,8 @@ use futures_channel::mpsc::UnboundedReceiver;
 use futures_util::StreamExt as _;
 use home::Home;
 use shared::ids::ClusterId;
-use shared::node::{Node, NodeConfig};
+use shared::node::NodeConfig;
+use shared::recording::Start as NodeStart;
 use shared::rng::Rng;
 use shared::wire::session::{Kind, Profile};
 use signal::{Signal, Signals};
@@ -46,6 +48,7 @@ const OTHER_CLUSTER: &str = "This room now belongs to another cluster than the o
 /// Starts listening to the page, and runs a node from its first message on.
 pub fn run() {
     report_panics(|message| {
+        recording::hand_over();
         tell_page(&ToPage::Failed {
             message: format!("a defect of the program has stopped this tab's node: {message}"),
         });
@@ -92,7 +95,10 @@ async fn serve(mut page: UnboundedReceiver<Signal>) -> Result<(), String> {
     loop {
         let (signals, inbox) = signal::queue();
         let (driver, slot) = assemble(&start, &slots, signals).await?;
-        match driver.run(inbox, &mut page).await {
+        let end = driver.run(inbox, &mut page).await;
+        recording::end();
+        recording::hand_over();
+        match end {
             End::Stopped => return Ok(()),
             End::Fatal(reason) => return Err(reason),
             End::Disk(error) => {
@@ -121,7 +127,12 @@ async fn assemble(start: &Start, slots: &Range<u32>, signals: Signals) -> Result
     let cluster = stored.cluster;
     let view = SelfView { node: me, name: profile.name.clone(), slot, threads, returned };
     tell_page(&ToPage::Identity(view.clone()));
-    let node = Node::new(me, profile.clone(), NodeConfig::default(), stored, rng.bytes(), clock.now())
+    let (config, seed, at) = (NodeConfig::default(), rng.bytes(), clock.now());
+    let node_start = NodeStart { me, profile: profile.clone(), config, stored, seed, at };
+    let unrecorded = start.record.then(|| recording::begin(&node_start)).and_then(Result::err);
+    let remark = remark.or_else(|| unrecorded.map(|error| format!("There is no recording: {error}.")));
+    let node = node_start
+        .node()
         .map_err(|error| format!("this tab's node cannot start from what it has stored: {error}"))?;
     let credentials = Credentials {
         url: start.url.clone(),
