@@ -17,6 +17,7 @@ mod disk;
 mod faults;
 mod member;
 mod network;
+pub mod pinned;
 mod promises;
 mod sabotage;
 mod transcript;
@@ -24,4 +25,4 @@ mod workload;
 mod world;
 
 pub use sabotage::Sabotage;
-pub use world::{Options, Verdict, run};
+pub use world::{Options, Recording, Verdict, run};

@@ -1,7 +1,8 @@
 //! `cargo xtask sim`: runs the production core under faults, a cluster per seed, and checks it after every input.
 
 use clap::Parser;
-use simulator::{Options, Sabotage, Verdict, run};
+use simulator::{Options, Recording, Sabotage, Verdict, run};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -16,6 +17,9 @@ struct Arguments {
     /// Run this seed alone, and print what happens in it
     #[arg(long, conflicts_with_all = ["seeds", "first"])]
     seed: Option<u64>,
+    /// With --seed: write what each process was told into this directory, for `wordraft replay`
+    #[arg(long, value_name = "DIR", requires = "seed")]
+    record: Option<PathBuf>,
     /// Break a rule on purpose: the run has to notice. `list` names the rules, `all` breaks one after the other
     #[arg(long)]
     sabotage: Option<String>,
@@ -35,7 +39,7 @@ fn main() -> ExitCode {
         },
     };
     exit_code(match (arguments.seed, sabotage) {
-        (Some(seed), _) => one(seed, sabotage),
+        (Some(seed), _) => one(seed, sabotage, arguments.record.as_deref()),
         (None, Some(sabotage)) => hunt(&arguments, sabotage),
         (None, None) => all(&arguments),
     })
@@ -45,10 +49,17 @@ fn exit_code(success: bool) -> ExitCode {
     if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn one(seed: u64, sabotage: Option<Sabotage>) -> bool {
-    let verdict = run(Options { seed, sabotage, transcript: true });
+fn one(seed: u64, sabotage: Option<Sabotage>, record: Option<&Path>) -> bool {
+    let verdict = run(Options { seed, sabotage, transcript: true, record: record.is_some() });
     print!("{}", verdict.transcript);
     println!("{verdict}");
+    for Recording { name, bytes } in &verdict.recordings {
+        let file = record.unwrap_or(Path::new(".")).join(format!("{name}.recording"));
+        match std::fs::write(&file, bytes) {
+            Ok(()) => println!("wordraft replay {}", file.display()),
+            Err(error) => println!("{} cannot be written: {error}", file.display()),
+        }
+    }
     verdict.violation.is_none()
 }
 
@@ -58,7 +69,7 @@ fn all(arguments: &Arguments) -> bool {
     let mut total = Verdict::default();
     let seeds = arguments.seeds.unwrap_or(100);
     for seed in arguments.first..arguments.first + seeds {
-        let verdict = run(Options { seed, sabotage: None, transcript: false });
+        let verdict = run(Options { seed, sabotage: None, transcript: false, record: false });
         if verdict.violation.is_some() {
             failed += 1;
             println!("seed {seed}: {verdict}\n  cargo xtask sim --seed {seed}");
@@ -80,7 +91,7 @@ fn sabotage_all(arguments: &Arguments) -> bool {
 fn hunt(arguments: &Arguments, sabotage: Sabotage) -> bool {
     let seeds = arguments.seeds.unwrap_or(sabotage.seeds_max);
     for seed in arguments.first..arguments.first + seeds {
-        let verdict = run(Options { seed, sabotage: Some(sabotage), transcript: false });
+        let verdict = run(Options { seed, sabotage: Some(sabotage), transcript: false, record: false });
         if let Some(violation) = verdict.violation.filter(|violation| sabotage.shows_in(violation)) {
             println!("{sabotage} caught by seed {seed}: {violation}");
             return true;

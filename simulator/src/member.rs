@@ -3,7 +3,8 @@
 use crate::ambush::Footing;
 use crate::disk::Disk;
 use shared::ids::{ClusterId, NodeId};
-use shared::node::{Node, NodeConfig, NodeError, Outgoing, PersistSequence};
+use shared::node::{Input, Node, NodeConfig, NodeError, Outgoing, PersistSequence, Ready};
+use shared::recording::{Recorder, Start, StartError};
 use shared::rng::Rng;
 use shared::time::Time;
 use shared::wire::session::{Claim, Kind, Profile};
@@ -14,6 +15,8 @@ pub struct Member {
     pub profile: Profile,
     pub disk: Disk,
     pub process: Option<Process>,
+    /// Of each process, if wanted.
+    pub recordings: Vec<Recording>,
     /// Processes so far: what is meant for an earlier one reaches nobody.
     pub boot: u64,
 }
@@ -29,17 +32,61 @@ pub struct Process {
     pub deadline: u64,
 }
 
+/// Why a process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFailure {
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    Recording(#[from] StartError),
+}
+
+/// What a process was told, as `wordraft node --record` would write it.
+pub struct Recording {
+    recorder: Recorder,
+    pub bytes: Vec<u8>,
+}
+
+impl Process {
+    /// The node handles `input`, and `recording` hears of it.
+    pub fn handle(&mut self, now: Time, input: Input, ready: &mut Ready, recording: Option<&mut Recording>) {
+        let Some(Recording { recorder, bytes }) = recording else {
+            return self.node.handle(now, input, ready);
+        };
+        bytes.extend(recorder.input(now, &input));
+        self.node.handle(now, input, ready);
+        recorder.output(ready);
+    }
+}
+
 impl Member {
     pub fn new(id: NodeId, kind: Kind, domain: u64) -> Member {
         let profile = Profile { name: String::new(), kind, http: None, threads: 2, hidden: false, domain };
-        Member { id, profile, disk: Disk::default(), process: None, boot: 0 }
+        Member { id, profile, disk: Disk::default(), process: None, recordings: Vec::new(), boot: 0 }
     }
 
     /// Starts a process on what the disk holds.
-    pub fn start(&mut self, config: &NodeConfig, rng: &mut Rng, now: Time) -> Result<(), NodeError> {
+    pub fn start(
+        &mut self,
+        config: &NodeConfig,
+        rng: &mut Rng,
+        now: Time,
+        record: bool,
+    ) -> Result<(), StartFailure> {
         self.boot += 1;
-        let node =
-            Node::new(self.id, self.profile.clone(), config.clone(), self.disk.stored(), rng.bytes(), now)?;
+        let start = Start {
+            me: self.id,
+            profile: self.profile.clone(),
+            config: config.clone(),
+            stored: self.disk.stored(),
+            seed: rng.bytes(),
+            at: now,
+        };
+        if record {
+            let (recorder, bytes) = Recorder::begin(&start, u64::MAX)?;
+            self.recordings.push(Recording { recorder, bytes });
+        }
+        let node = start.node()?;
         self.process = Some(Process {
             footing: Footing::of(&node.inspect()),
             node,

@@ -40,6 +40,16 @@ pub struct Options {
     pub seed: u64,
     pub sabotage: Option<Sabotage>,
     pub transcript: bool,
+    /// Whether to keep what each process was told.
+    pub record: bool,
+}
+
+/// One process's life, as `wordraft node --record` would have written it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// The member's name in the transcript, and which of its processes it is.
+    pub name: String,
+    pub bytes: Vec<u8>,
 }
 
 /// What a run, or a sum of runs, came to.
@@ -53,6 +63,8 @@ pub struct Verdict {
     pub failed: u64,
     pub jobs_done: u64,
     pub transcript: String,
+    /// Each process's, for `wordraft replay`.
+    pub recordings: Vec<Recording>,
 }
 
 impl Verdict {
@@ -86,6 +98,7 @@ pub fn run(options: Options) -> Verdict {
     if violation.is_some() {
         world.lay_bare();
     }
+    let recordings = world.recordings();
     Verdict {
         violation,
         steps: world.steps,
@@ -95,6 +108,7 @@ pub fn run(options: Options) -> Verdict {
         failed: world.workload.failed,
         jobs_done: world.workload.jobs_done(),
         transcript: world.transcript.take(),
+        recordings,
     }
 }
 
@@ -109,6 +123,7 @@ pub(crate) struct World {
     promises: Promises,
     workload: Workload,
     transcript: Transcript,
+    record: bool,
     /// Members that are frozen.
     sleepers: BTreeMap<NodeId, Sleep>,
     ambush: Option<Ambush>,
@@ -170,6 +185,7 @@ impl World {
             promises: Promises::default(),
             workload: Workload::default(),
             transcript: Transcript::new(options.transcript),
+            record: options.record,
             sleepers: BTreeMap::new(),
             ambush: None,
             ready: Ready::default(),
@@ -281,6 +297,21 @@ impl World {
             .map(|member| Peer { node: member.id, profile: member.profile.clone() })
             .collect();
         Some(Welcome { node, cluster, founder, present })
+    }
+
+    fn recordings(&mut self) -> Vec<Recording> {
+        let mut all = Vec::new();
+        for member in self.members.values_mut() {
+            let name = self.transcript.name(member.id);
+            let numbered = std::mem::take(&mut member.recordings).into_iter().zip(1..);
+            all.extend(
+                numbered.map(|(recording, run)| Recording {
+                    name: format!("{name}-{run}"),
+                    bytes: recording.bytes,
+                }),
+            );
+        }
+        all
     }
 
     /// Where every member stands at the end, for whoever looks into a violation.

@@ -60,7 +60,8 @@ const BORDERS: &[Border] = &[
 const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("shared", &[]),
     ("relay", &["wordraft-shared", "testkit"]),
-    ("web-peer", &["wordraft-shared"]),
+    // Its tests let the pinned run happen in Wasm.
+    ("web-peer", &["wordraft-shared", "simulator"]),
     ("simulator", &["wordraft-shared"]),
     (&["wordraft-shared"]),
     ("linearizability", &[]),

@@ -19,7 +19,7 @@ impl World {
         let mut ready = mem::take(&mut self.ready);
         let Some(member) = self.members.get_mut(&node) else { return Ok(()) };
         let Some(process) = &mut member.process else { return Ok(()) };
-        process.node.handle(self.now, input, &mut ready);
+        process.handle(self.now, input, &mut ready, member.recordings.last_mut());
         self.carry_out(node, &mut ready)?;
         self.ready = ready;
         let Some(member) = self.members.get_mut(&node) else { return Ok(()) };

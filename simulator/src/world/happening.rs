@@ -64,7 +64,7 @@ impl World {
         };
         self.promises.check(node, member.disk.log())?;
         member
-            .start(&self.config, &mut self.rng, self.now)
+            .start(&self.config, &mut self.rng, self.now, self.record)
             .map_err(|error| Violation::NoStart { node, message: error.to_string() })?;
         let boot = member.boot;
         self.checker.started(node);

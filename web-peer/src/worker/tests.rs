@@ -12,6 +12,7 @@ use shared::node::{BlockError, BlockName, BlockOp, BlockOutcome, Input, PersistO
 use shared::raft::{self, HardState, StorageOp, Term};
 use shared::storage::{BlockStore, LogStore};
 use shared::wire::peer::Ticket;
+use simulator::pinned;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -28,6 +29,7 @@ fn start_in(name: &str) -> Start {
         name: None,
         hidden: false,
         slot_before_reload: None,
+        record: false,
     }
 }
 
@@ -43,6 +45,11 @@ fn founding(me: NodeId) -> Vec<PersistOp> {
 
 fn content(bytes: &'static [u8]) -> (BlockName, Bytes) {
     (BlockName::Content(Hash::of(bytes)), Bytes::from_static(bytes))
+}
+
+#[wasm_bindgen_test]
+fn the_core_comes_to_the_same_bytes_as_natively() {
+    assert_eq!(pinned::digest(), pinned::DIGEST);
 }
 
 #[wasm_bindgen_test]

@@ -1,0 +1,39 @@
+//! One run whose every byte is known: a build for another processor, the Wasm of a tab above all, has to come to the same.
+
+use crate::{Options, Recording, run};
+use shared::ids::Hash;
+use shared::recording::{Fingerprint, Reader, Record, Replay};
+
+const SEED: u64 = 2;
+
+/// Of what all nodes of that run put out. It changes when the core does something else than before: then the test beside
+/// it says what to write here.
+pub const DIGEST: &str = "55bafd6d54768e325d49d5480845397bdb4ba6e466579907b11e09c6dd712ca6";
+
+/// What the run comes to in this build. Each node's life is replayed on the way, and must be the same again.
+pub fn digest() -> String {
+    let verdict = run(Options { seed: SEED, sabotage: None, transcript: false, record: true });
+    assert_eq!(verdict.violation, None, "a run without a fault of ours");
+    assert!(
+        verdict.faults > 0 && verdict.committed > 20 && verdict.jobs_done > 0,
+        "too little happened: {verdict}"
+    );
+    let fingerprints: String =
+        verdict.recordings.iter().map(|recording| replay(recording).to_string()).collect();
+    Hash::of(fingerprints.as_bytes()).to_string()
+}
+
+fn replay(recording: &Recording) -> Fingerprint {
+    let mut reader = Reader::default();
+    reader.push(&recording.bytes);
+    let start = reader.start().expect("our own recording").expect("all of it is there");
+    let mut replay = Replay::new(start).expect("a node that started before");
+    while let Some(record) = reader.record().expect("our own recording") {
+        if let Record::Input { before, at, input } = record {
+            assert_eq!(replay.compare(before), Ok(()), "{}", recording.name);
+            let _carried_out_before = replay.step(at, input);
+        }
+    }
+    assert!(replay.inputs() > 0, "{}", recording.name);
+    replay.fingerprint()
+}
