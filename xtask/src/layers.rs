@@ -63,7 +63,6 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     // Its tests let the pinned run happen in Wasm.
     ("web-peer", &["wordraft-shared", "simulator"]),
     ("simulator", &["wordraft-shared"]),
-    (&["wordraft-shared"]),
     ("linearizability", &[]),
     ("xtask", &[]),
     ("relay/testkit", &[]),
