@@ -5,7 +5,8 @@ use crate::workspace::{Workspace, check, output_of};
 use anyhow::bail;
 use std::process::Command;
 
-pub fn install(workspace: &Workspace, packages: &[&str]) -> anyhow::Result<()> {
+/// `size`: how much that is, roughly, for whoever waits.
+pub fn install(workspace: &Workspace, packages: &[&str], size: &str) -> anyhow::Result<()> {
     if workspace.which("apt-get").is_none() {
         bail!("there is no apt-get here");
     }
@@ -13,7 +14,7 @@ pub fn install(workspace: &Workspace, packages: &[&str]) -> anyhow::Result<()> {
     if !is_root && output_of(workspace.command("sudo").args(["-n", "true"])).is_none() {
         bail!("installing packages needs root, and sudo asks for a password");
     }
-    note(&format!("apt-get install {} (some hundred megabytes, once)", packages.join(" ")));
+    note(&format!("apt-get install {} ({size}, once)", packages.join(" ")));
     check(apt_get(workspace, is_root).arg("update"))?;
     check(apt_get(workspace, is_root).args(["install", "--yes", "--no-install-recommends"]).args(packages))
 }

@@ -22,7 +22,7 @@ pub fn ensure(workspace: &Workspace) -> anyhow::Result<Chromium> {
         "Chromium",
         "the browser tests drive a real browser; Debian's packages bring both halves",
     );
-    apt::install(workspace, &["chromium", "chromium-driver"]).context(
+    apt::install(workspace, &["chromium", "chromium-driver"], "some hundred megabytes").context(
         "Chromium and chromedriver are missing and could not be installed.\n  \
          On Debian and its relatives: sudo apt-get install chromium chromium-driver\n  \
          Elsewhere: put `chromium` (or google-chrome) and a `chromedriver` of the same version on PATH",

@@ -59,7 +59,7 @@ const BORDERS: &[Border] = &[
 /// The members that a member may depend on.
 const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("shared", &[]),
-    ("relay", &["wordraft-shared", "testkit"]),
+    ("relay", &["wordraft-shared", "testkit", "linearizability"]),
     // Its tests let the pinned run happen in Wasm.
     ("web-peer", &["wordraft-shared", "simulator"]),
     ("simulator", &["wordraft-shared"]),

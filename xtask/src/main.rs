@@ -5,6 +5,7 @@ mod chromium;
 mod dist;
 mod duplicates;
 mod layers;
+mod network_tools;
 mod page;
 mod run;
 mod server;

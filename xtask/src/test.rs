@@ -8,7 +8,7 @@ use crate::chromium::{self, Chromium};
 use crate::step::note;
 use crate::wasm_target::{self, WASM_TARGET, WasmTarget};
 use crate::workspace::{Workspace, check};
-use crate::{duplicates, layers, page, tools};
+use crate::{duplicates, layers, network_tools, page, tools};
 use anyhow::bail;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -47,6 +47,8 @@ fn run_all(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
         Ok(target)
     })?;
     static_checks(workspace, tally, &target);
+    let why = "some tests make networks of their own, with hosts and links that fail";
+    tally.check("Network tools", why, || network_tools::ensure(workspace));
     native_tests(workspace, tally)?;
     let chromium = tally.check("Chromium", "Wasm and browser tests need it and its driver", || {
         let chromium = chromium::ensure(workspace)?;

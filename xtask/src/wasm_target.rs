@@ -106,7 +106,7 @@ fn find_debian(workspace: &Workspace) -> Option<WasmTarget> {
 }
 
 fn install_debian(workspace: &Workspace) -> anyhow::Result<WasmTarget> {
-    apt::install(workspace, &DEBIAN_PACKAGES)?;
+    apt::install(workspace, &DEBIAN_PACKAGES, "some hundred megabytes")?;
     match find_debian(workspace) {
         Some(debian) => Ok(debian),
         None => bail!(

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::HeaderMap;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::Value;
 
 /// A client for one server, with the part of the path that all its requests share.
@@ -15,10 +15,23 @@ pub struct Http {
 impl Http {
     /// Redirects are answers that tests want to see, so they are not followed; proxies have no place on loopback.
     pub fn new(base: &str) -> Http {
+        Http::with_headers(base, HeaderMap::new())
+    }
+
+    /// For a room that asks for its secret.
+    pub fn with_token(base: &str, token: &str) -> Http {
+        let bearer = format!("Bearer {token}").parse().expect("a token is plain text");
+        Http::with_headers(base, HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
+    }
+
+    fn with_headers(base: &str, headers: HeaderMap) -> Http {
         // reqwest asks for one even where no TLS is spoken. Another test of this process may have been here before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client =
-            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .default_headers(headers)
+            .build();
         Http {
             base: base.trim_end_matches('/').to_owned(),
             client: client.expect("a plain client can be built"),

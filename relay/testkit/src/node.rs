@@ -65,7 +65,7 @@ fn launch(data: &TempDir, link: &str, name: &str, arguments: &[String]) -> Proce
 }
 
 /// The address in `… answers HTTP http=127.0.0.1:4711`.
-fn http_in(line: &str) -> Option<String> {
+pub fn http_in(line: &str) -> Option<String> {
     let (_, address) = line.split_once("http=")?;
     address.split_whitespace().next().map(str::to_owned)
 }
