@@ -1,4 +1,4 @@
-//! The native driver: carries out what a [`Node`] asks for, with files, threads, timers and a relay.
+//! The native driver: carries out what a [`Node`](shared::node::Node) asks for, with files, threads, timers and a relay.
 //!
 //! It decides nothing. Its parts mirror those of the worker in a tab and of the simulator: [`transport`], `storage`,
 //! `clock`, `compute`.

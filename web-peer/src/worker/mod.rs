@@ -1,4 +1,4 @@
-//! The driver in a tab: carries out what a [`Node`] asks for, with OPFS, workers, timers and a WebSocket.
+//! The driver in a tab: carries out what a [`Node`](shared::node::Node) asks for, with OPFS, workers, timers and a WebSocket.
 //!
 //! It decides nothing. Its parts mirror those of the native driver and of the simulator: `transport`, `storage`, `clock`,
 //! `counting`.
