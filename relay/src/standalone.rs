@@ -62,8 +62,9 @@ pub async fn start(
 }
 
 impl StandaloneNode {
-    /// Stops node and server, and returns when all files are closed.
+    /// Hands leadership over, stops node and server, and returns when all files are closed.
     pub async fn shutdown(self) {
+        self.node.leave().await;
         self.node.shutdown().await;
         if let Some(server) = self.server {
             server.drain().await;

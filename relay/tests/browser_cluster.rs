@@ -1,6 +1,7 @@
 //! Tabs and servers in one cluster, as people use them: real Chromium, real processes, real texts.
 
 use serde_json::Value;
+use std::time::Instant;
 use testkit::browser::{Scheme, Screen};
 use testkit::cluster::{PATIENCE, members};
 use testkit::{Browser, Cluster, Tab, TestNode, TestRelay, Text, until};
@@ -157,6 +158,62 @@ async fn tabs_alone_survive_their_leader_and_find_everything_again() {
         assert!(tab.downloaded_csv().await == text.csv(), "the table after all tabs were closed");
     }
     assert_no_errors(&browser).await;
+}
+
+#[tokio::test]
+async fn a_leading_tab_that_is_about_to_go_hands_over() {
+    let relay = TestRelay::start(3).await;
+    let cluster = relay.cluster();
+    let browser = Browser::start().await;
+    let tab = Member::join(&browser, &relay).await;
+    let other = Member::join(&browser, &relay).await;
+    cluster.see_voters(5).await;
+    // It is visible, connected and well: nothing but its own word takes leadership from it.
+    for event in [
+        "window.dispatchEvent(new PageTransitionEvent('pagehide'))",
+        "document.dispatchEvent(new Event('freeze'))",
+    ] {
+        cluster.make_leader(&tab.node).await;
+        tab.tab.run(event).await;
+        cluster.see("a server to lead", |view| leader_kind(view) == Some("server")).await;
+        tab.tab.run("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))").await;
+    }
+    cluster.make_leader(&tab.node).await;
+    tab.tab.click("#stop").await;
+    cluster.see("a server to lead", |view| leader_kind(view) == Some("server")).await;
+    tab.tab.until("document.querySelector('.notice')", PATIENCE).await;
+
+    cluster.make_leader(&other.node).await;
+    let closed = Instant::now();
+    other.tab.close().await;
+    cluster.see("another leader", |view| leader_kind(view) == Some("server")).await;
+    println!("a leading tab was closed, and a server leads after {:?}", closed.elapsed());
+}
+
+fn leader_kind(view: &Value) -> Option<&str> {
+    members(view).iter().find(|member| member["role"] == "leader")?["kind"].as_str()
+}
+
+#[tokio::test]
+async fn a_lost_majority_is_explained_to_whoever_is_left() {
+    let relay = TestRelay::start(0).await;
+    let browser = Browser::start().await;
+    let mut tabs = members_in(&browser, &relay, 3).await;
+    let three_voters = "document.querySelector('#cluster-sentence').textContent.startsWith('3 voters')";
+    tabs[0].tab.until(three_voters, PATIENCE).await;
+    let gone: Vec<String> = tabs.iter().skip(1).map(|tab| tab.name.clone()).collect();
+    for tab in tabs.drain(1..) {
+        tab.tab.close().await;
+    }
+    let left = &tabs[0];
+    left.tab.until("document.querySelector('#trouble[data-code=NoMajority]')", PATIENCE).await;
+    let (trouble, remedy) = (left.tab.text("#trouble strong").await, left.tab.text("#remedy").await);
+    assert_eq!(trouble, "Only 1 of 3 voters is online, and 2 are needed.");
+    assert!(gone.iter().all(|name| remedy.contains(name)), "{remedy}");
+    take_pictures(&left.tab, "majority-lost").await;
+    // A new tab takes up what a closed one left, so it is that voter again.
+    Member::join(&browser, &relay).await;
+    left.tab.until("!document.querySelector('#trouble')", PATIENCE).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The leader's process is killed while somebody writes: how long until a write is acknowledged again, and is all that
-//! was acknowledged still there?
+//! was acknowledged still there? And what if it is stopped politely?
 
+use reqwest::Method;
 use std::time::{Duration, Instant};
 use testkit::cluster::PATIENCE;
 use testkit::{Cluster, TestNode, TestRelay, until};
@@ -77,4 +78,43 @@ async fn writes_go_on_after_the_leader_was_killed() {
     }
     // No bound that a busy machine could miss: this one tells that it was an election, and nothing that waited.
     assert!(at(100) < Duration::from_secs(10).as_millis());
+}
+
+#[tokio::test]
+async fn a_leader_that_is_told_to_stop_hands_over_before_it_goes() {
+    let relay = TestRelay::start(0).await;
+    let mut servers = Vec::new();
+    for name in NAMES {
+        servers.push(Server::start(&relay, name).await);
+    }
+    for round in 0..rounds() {
+        let view = servers[0].cluster.see_voters(NAMES.len()).await;
+        let leader =
+            view["members"].as_array().expect("a list").iter().find(|member| member["role"] == "leader");
+        let name = leader.and_then(|leader| leader["name"].as_str()).expect("a healthy quorum has a leader");
+        let at = NAMES.iter().position(|other| name == *other).expect("one of ours");
+        let witness = servers[(at + 1) % NAMES.len()].cluster.clone();
+        let watch = witness.room().request(Method::GET, "cluster/events").send();
+        let mut events = watch.await.expect("a live server answers");
+
+        let told = Instant::now();
+        let exit = servers[at].process.process().terminate().await;
+        let stopped = told.elapsed();
+        assert!(exit.success(), "{exit}");
+        servers[(at + 1) % NAMES.len()].write(&format!("round-{round}")).await.expect("the first attempt");
+        println!("{round:>3}  {name:<8} gone after {stopped:?}, written after {:?}", told.elapsed());
+
+        let mut story = String::new();
+        while !story.contains("member_left") {
+            let piece = tokio::time::timeout(PATIENCE, events.chunk()).await.expect("in time");
+            story += &String::from_utf8_lossy(&piece.expect("a stream").expect("more of it"));
+        }
+        let elected = story.find("leader_elected").expect("a new leader");
+        assert!(
+            elected < story.find("member_left").expect("just seen"),
+            "it went before it handed over: {story}"
+        );
+        servers[at].process.restart();
+        servers[at].cluster = servers[at].process.cluster().await;
+    }
 }

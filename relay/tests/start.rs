@@ -3,12 +3,16 @@
 mod kit;
 
 use kit::{TestRelay, options};
-use relay::driver::{Connection, DataError, NodeEnd, NodeOptions, RelayAddress, StartError, start_node};
+use relay::driver::{
+    Connection, DataError, NodeEnd, NodeHandle, NodeOptions, RelayAddress, StartError, start_node,
+};
 use relay::host::{self, HostError};
 use shared::ids::RoomName;
 use shared::node::NodeConfig;
+use shared::node::api::{Reply, Request, RoleView};
 use shared::wire::identity::RoomToken;
 use shared::wire::session::Refusal;
+use testkit::until;
 
 fn node_options(relay: RelayAddress, directory: &std::path::Path) -> NodeOptions {
     NodeOptions {
@@ -69,7 +73,7 @@ async fn a_wrong_secret_ends_the_node() {
     let address = RelayAddress { token: Some(RoomToken::member("open barley")), ..relay.address() };
     let node = start_node(node_options(address, directory.path())).await.unwrap();
     assert_eq!(node.ended().await, NodeEnd::Refused(Refusal::WrongSecret));
-    let error = node.request(shared::node::api::Request::Cluster).await.expect_err("a node that has ended");
+    let error = node.request(Request::Cluster).await.expect_err("a node that has ended");
     assert!(error.message.contains("secret"), "{error}");
 }
 
@@ -95,4 +99,41 @@ async fn a_node_without_a_relay_keeps_trying_and_says_why() {
     tokio::time::timeout(kit::PATIENCE, connected).await.expect("in time").unwrap();
     assert_eq!(node.shutdown().await, NodeEnd::ShutDown);
     relay.shutdown().await;
+}
+
+/// A log that is lost takes votes and acknowledgements with it. Under its old id the node could vote twice in a term, and be
+/// counted for what it does not have.
+#[tokio::test]
+async fn a_node_that_lost_its_data_comes_back_under_a_new_id() {
+    let relay = TestRelay::start(1).await;
+    let directory = tempfile::tempdir().unwrap();
+    let is_member = async |node: &NodeHandle| {
+        let id = node.id();
+        until("it to be a member", kit::PATIENCE, async || {
+            let reply = relay.relay.nodes[0].request(Request::Cluster).await;
+            match reply {
+                Ok(Reply::Cluster(view)) => {
+                    let role = view.members.iter().find(|member| member.node == id).map(|member| member.role);
+                    if role == Some(RoleView::Learner) { Ok(()) } else { Err(format!("{role:?}")) }
+                }
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    };
+    let before = start_node(node_options(relay.address(), directory.path())).await.unwrap();
+    is_member(&before).await;
+    before.shutdown().await;
+
+    let again = start_node(node_options(relay.address(), directory.path())).await.unwrap();
+    assert_eq!(again.id(), before.id(), "nothing was lost");
+    is_member(&again).await;
+    again.shutdown().await;
+
+    std::fs::remove_file(directory.path().join("log.redb")).unwrap();
+    let wiped = start_node(node_options(relay.address(), directory.path())).await.unwrap();
+    assert_ne!(wiped.id(), before.id());
+    is_member(&wiped).await;
+    wiped.shutdown().await;
+    relay.relay.shutdown().await;
 }

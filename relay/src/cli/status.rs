@@ -146,7 +146,8 @@ fn leader_line(leader: &MemberView, term: u64) -> String {
 
 fn no_leader(view: &ClusterView) -> Failure {
     let trouble = printable(view.trouble.as_deref().unwrap_or("an election is under way"));
-    Failure::new(Kind::Unavailable, format!("there is no leader: {trouble}")).hint("try again in a moment")
+    let remedy = printable(view.remedy.as_deref().unwrap_or("try again in a moment")).to_string();
+    Failure::new(Kind::Unavailable, format!("there is no leader: {trouble}")).hint(remedy)
 }
 
 fn write_view(view: &ClusterView, output: &mut Output) -> Result<(), Failure> {
@@ -154,9 +155,7 @@ fn write_view(view: &ClusterView, output: &mut Output) -> Result<(), Failure> {
         return output.json(view);
     }
     output.line(headline(view))?;
-    if let Some(trouble) = trouble_line(view, output) {
-        output.line(trouble)?;
-    }
+    trouble_lines(view, output).into_iter().try_for_each(|line| output.line(line))?;
     output.line("")?;
     write_members(view, output)
 }
@@ -168,8 +167,10 @@ fn headline(view: &ClusterView) -> String {
     format!("{voters} voters, {online} online, {leads}, term {}, can lose {can_lose}", view.term)
 }
 
-fn trouble_line(view: &ClusterView, output: &Output) -> Option<String> {
-    view.trouble.as_ref().map(|trouble| output.bold(printable(trouble)))
+/// What is wrong, and what restores it.
+fn trouble_lines(view: &ClusterView, output: &Output) -> Vec<String> {
+    let trouble = view.trouble.iter().map(|trouble| output.bold(printable(trouble)));
+    trouble.chain(view.remedy.iter().map(|remedy| printable(remedy).to_string())).collect()
 }
 
 fn leader_of(view: &ClusterView) -> Option<&MemberView> {
@@ -235,6 +236,7 @@ mod tests {
         let (node, evil) = ("aaaaaaaaaaaaaaaa", "\u{1b}[2J");
         let view = serde_json::json!({
             "node": node, "cluster": null, "term": 1, "leader": leads.then_some(node), "trouble": evil,
+            "remedy": evil, "trouble_code": "no_majority",
             "quorum": {"voters": 1, "online": 1, "needed": 1, "can_lose": 0, "healthy": leads},
             "members": [{
                 "node": node, "name": evil, "kind": "server", "role": "leader", "online": true, "hidden": false,
@@ -248,9 +250,11 @@ mod tests {
     #[test]
     fn names_and_troubles_cannot_command_the_terminal() {
         let output = Output::new(false);
+        let [trouble, remedy] = trouble_lines(&view(true), &output).try_into().expect("both");
         let lines = [
             headline(&view(true)),
-            trouble_line(&view(true), &output).unwrap(),
+            trouble,
+            remedy,
             leader_line(leader_of(&view(true)).unwrap(), 1),
             no_leader(&view(false)).to_string(),
         ];

@@ -11,7 +11,11 @@ use shared::wire::session::Kind;
 use shared::wire::session::{Profile, Refusal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+
+/// A transfer takes some milliseconds, and is given up by the cluster after 300.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running node. Clones are the same node; it runs until [`NodeHandle::shutdown`], or until it fails.
 #[derive(Clone, Debug)]
@@ -92,6 +96,12 @@ impl NodeHandle {
 
     pub fn connection(&self) -> watch::Receiver<Connection> {
         self.connection.clone()
+    }
+
+    /// Hands leadership over, if this node has it, before it is stopped. A cluster that is in no state to take it is not
+    /// waited for.
+    pub async fn leave(&self) {
+        let _late_or_stopped = tokio::time::timeout(LEAVE_TIMEOUT, self.request(Request::Leave)).await;
     }
 
     /// Stops the node, and returns when its files are closed.

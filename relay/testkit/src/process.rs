@@ -78,6 +78,12 @@ impl Process {
         self.end().await
     }
 
+    /// As a supervisor stops it.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.end().await
+    }
+
     /// Stands still without closing anything, as a machine that is suspended.
     pub fn pause(&self) {
         self.signal(Signal::STOP);

@@ -1,5 +1,6 @@
 //! What a local client (HTTP, the command line, the page) can ask of a node, and what a node tells on its own.
 
+pub use super::trouble::{Trouble, TroubleCode};
 use crate::ids::{ClusterId, DocumentId, Hash, JobId, NodeId, UploadId};
 use crate::state_machine::{
     BlockRef, Document, Job, JobOptions, Key, KeyChange, KeyEvent, Retention, Version,
@@ -92,6 +93,8 @@ pub enum Request {
     RemoveMember {
         node: NodeId,
     },
+    /// This node is about to stop. Answered when nobody waits for it: when another member leads, or none else could.
+    Leave,
 }
 
 /// What a read has to see.
@@ -297,6 +300,9 @@ pub struct ClusterView {
     pub members: Vec<MemberView>,
     /// Why there is no leader or no progress, in plain words; `None` while all is well.
     pub trouble: Option<String>,
+    /// What restores it, in plain words.
+    pub remedy: Option<String>,
+    pub trouble_code: Option<TroubleCode>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! What the parts of a node share while one input is handled.
 
-use super::api::{Event, Reply, RequestError};
+use super::api::{Event, Reply, RequestError, Trouble};
 use super::config::NodeConfig;
 use super::contract::{BlockOp, ComputeTask, Outgoing, Ready, RequestId, Ticket};
 use crate::ids::NodeId;
@@ -49,8 +49,12 @@ pub(super) struct Surroundings {
     pub leader: Option<NodeId>,
     pub term: Term,
     pub membership: Arc<Membership>,
+    /// This node may be gone any moment.
+    pub leaving: bool,
     pub config: NodeConfig,
     pub tickets: Tickets,
+    /// What was wrong at the latest look.
+    pub trouble: Option<Trouble>,
     pub submissions: Vec<Submission>,
 }
 

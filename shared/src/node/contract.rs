@@ -48,6 +48,9 @@ pub enum Input {
     },
     /// The profile this node shows has changed (renamed, hidden, shown).
     Profile(Profile),
+    /// This node may be gone any moment (closed, frozen, told to stop), or it is certain again that it stays. One that
+    /// leads hands leadership over at once.
+    Leaving(bool),
     /// The time of `Ready::deadline` has come. Early and repeated ones do no harm.
     Deadline,
 }

@@ -1,62 +1,55 @@
 //! What a client is told when a request fails: what happened, whether it may still happen, and what to do.
 
-use super::api::{ErrorCode, RequestError};
-use super::autopilot::majority;
+use super::api::{ErrorCode, RequestError, TroubleCode};
 use super::context::Surroundings;
 use crate::ids::{DocumentId, JobId, NodeId};
 use crate::limits;
 use crate::state_machine::Rejection;
 
+const MAY_HAPPEN: &str = " The change may still happen.";
+
 fn failure(code: ErrorCode, message: impl Into<String>, hint: impl Into<String>) -> RequestError {
     RequestError { code, message: message.into(), hint: hint.into() }
 }
 
-const NO_MEMBER: &str = "this node is not part of a cluster yet";
-
-/// Why a question to the cluster found no answer in time.
-fn why(around: &Surroundings) -> (ErrorCode, String) {
-    if !around.membership.contains(around.me) {
-        return (ErrorCode::NotReady, NO_MEMBER.to_owned());
-    }
-    let voters = &around.membership.voters;
-    let online = voters.iter().filter(|voter| around.is_online(**voter)).count();
-    let needed = majority(voters.len());
-    if online < needed {
-        let message = format!("{online} of {} voters are online, {needed} are needed", voters.len());
-        return (ErrorCode::NoQuorum, message);
-    }
-    match around.leader {
-        None => (ErrorCode::NoQuorum, "there is no leader at the moment".to_owned()),
-        Some(_) => (ErrorCode::Timeout, "the cluster did not answer in time".to_owned()),
-    }
-}
-
-fn remedy(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::NotReady => "wait until it has joined, or ask another node",
-        ErrorCode::NoQuorum => {
-            "start the missing members again (`wordraft status` names them), then try again"
-        }
-        _ => "try again; `wordraft status` shows how the members are doing",
-    }
+/// A question to the cluster found no answer in time, for the reason that everybody is shown.
+fn out_of_time(around: &Surroundings, fate: &str) -> RequestError {
+    let Some(trouble) = &around.trouble else {
+        let message = format!("The cluster did not answer in time.{fate}");
+        return failure(
+            ErrorCode::Timeout,
+            message,
+            "try again; `wordraft status` shows how the members are doing",
+        );
+    };
+    let code = match trouble.code() {
+        TroubleCode::NotConnected
+        | TroubleCode::Refused
+        | TroubleCode::NotLetIn
+        | TroubleCode::Installing
+        | TroubleCode::CatchingUp => ErrorCode::NotReady,
+        TroubleCode::NoMajority | TroubleCode::Mute | TroubleCode::Electing => ErrorCode::NoQuorum,
+        TroubleCode::TurnedAway => ErrorCode::Busy,
+        TroubleCode::StatesDiffer
+        | TroubleCode::DiskStalled
+        | TroubleCode::HandingOver
+        | TroubleCode::NotCommitting => ErrorCode::Timeout,
+    };
+    failure(code, format!("{trouble}{fate}"), trouble.remedy())
 }
 
 /// Of a change that was handed on it must not look as if it had failed.
 pub(super) fn write_out_of_time(around: &Surroundings, handed_on: bool) -> RequestError {
-    let (code, reason) = why(around);
-    match handed_on {
-        false => failure(code, format!("{reason}; nothing was changed"), remedy(code)),
-        true => failure(
-            if code == ErrorCode::Timeout { code } else { ErrorCode::UnknownOutcome },
-            format!("{reason}; the change may still happen"),
-            remedy(code),
-        ),
+    if !handed_on {
+        return out_of_time(around, " Nothing was changed.");
     }
+    let error = out_of_time(around, MAY_HAPPEN);
+    let code = if error.code == ErrorCode::Timeout { error.code } else { ErrorCode::UnknownOutcome };
+    RequestError { code, ..error }
 }
 
 pub(super) fn read_out_of_time(around: &Surroundings) -> RequestError {
-    let (code, reason) = why(around);
-    failure(code, reason, remedy(code))
+    out_of_time(around, "")
 }
 
 pub(super) fn rejected(rejection: Rejection) -> RequestError {
@@ -100,7 +93,11 @@ pub(super) fn rejected(rejection: Rejection) -> RequestError {
 }
 
 pub(super) fn not_a_member() -> RequestError {
-    failure(ErrorCode::NotReady, NO_MEMBER, remedy(ErrorCode::NotReady))
+    failure(
+        ErrorCode::NotReady,
+        "this node is not part of a cluster yet",
+        "wait until it has joined, or ask another node",
+    )
 }
 
 pub(super) fn no_document(id: DocumentId) -> RequestError {
@@ -172,8 +169,7 @@ pub(super) fn still_online(node: NodeId) -> RequestError {
 }
 
 pub(super) fn move_out_of_time(around: &Surroundings) -> RequestError {
-    let (code, reason) = why(around);
-    failure(code, format!("{reason}; the change may still happen"), remedy(code))
+    out_of_time(around, MAY_HAPPEN)
 }
 
 pub(super) fn removal_out_of_time(around: &Surroundings, node: NodeId) -> RequestError {

@@ -4,7 +4,7 @@ use super::api::{Reply, Request, RequestError};
 use super::contract::{Input, Ready, RelayNotice, RequestId};
 use super::founding::FoundingError;
 use super::ledger::{Asker, Verdict};
-use super::{Node, failures, moves, view};
+use super::{Node, failures, leaving, moves, view};
 use crate::ids::NodeId;
 use crate::limits;
 use crate::raft::Priority;
@@ -29,6 +29,7 @@ impl Node {
                 self.text.computed(&mut self.around.lend(ready), ticket, result);
             }
             Input::Profile(profile) => self.profile(profile, ready),
+            Input::Leaving(leaving) => self.leaving(leaving),
             Input::Deadline => {}
         }
     }
@@ -65,7 +66,7 @@ impl Node {
     fn refuse(&mut self, error: FoundingError) {
         self.connected = false;
         self.around.peers.clear();
-        self.refused = Some(format!("This node cannot take part: {error}."));
+        self.refused = Some(error.to_string());
     }
 
     /// Raft is not told that anybody is lost: it is this node that is cut off, and to stand for election would only
@@ -138,6 +139,7 @@ impl Node {
         }
         match message {
             // Refused ones (stale, doubled, out of place) are everyday life in a network; raft counts on nothing from them.
+            PeerMessage::Raft(message) if leaving::refuses(&self.around, &message) => {}
             PeerMessage::Raft(message) => {
                 let _refused = self.consensus.raft.step(self.around.now, from, message);
             }
@@ -204,6 +206,11 @@ impl Node {
             }
             Request::Transfer { to } => self.moves.transfer(&self.around, id, to),
             Request::RemoveMember { node } => self.moves.remove(&self.around, id, node),
+            Request::Leave => {
+                self.leaving(true);
+                self.moves.leave(&self.around, &self.consensus.raft.status(), id, ready);
+                Ok(())
+            }
             other => {
                 self.text.request(&mut self.around.lend(ready), id, other);
                 Ok(())
@@ -224,10 +231,20 @@ impl Node {
 
     fn profile(&mut self, profile: Profile, ready: &mut Ready) {
         self.around.profile = within_limits(profile);
-        self.consensus.raft.set_priority(priority_of(&self.around.profile));
+        self.consensus.raft.set_priority(self.priority());
         self.steward.hurry(self.around.now);
         self.display.touch();
         ready.to_relay.push(RelayNotice::Profile(self.around.profile.clone()));
+    }
+
+    fn leaving(&mut self, leaving: bool) {
+        self.around.leaving = leaving;
+        self.consensus.raft.set_priority(self.priority());
+        self.steward.hurry(self.around.now);
+    }
+
+    pub(super) fn priority(&self) -> Priority {
+        if self.around.leaving { Priority::Reluctant } else { priority_of(&self.around.profile) }
     }
 }
 

@@ -12,6 +12,7 @@ mod config;
 mod consensus;
 mod context;
 mod contract;
+mod diagnosis;
 mod errands;
 mod failures;
 mod founding;
@@ -20,6 +21,7 @@ mod gossip;
 mod happenings;
 mod inputs;
 mod keys;
+mod leaving;
 mod ledger;
 mod moves;
 mod replica;
@@ -32,6 +34,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod text_plane;
+mod trouble;
 mod uploads;
 mod view;
 mod worker;
@@ -50,9 +53,10 @@ use crate::rng::{Rng, Seed};
 use crate::state_machine::{State, StateMachine};
 use crate::time::Time;
 use crate::wire::session::Profile;
-use api::ClusterView;
+use api::{ClusterView, Trouble};
 use consensus::Consensus;
 use context::{Peers, Surroundings, Tickets};
+use diagnosis::Pulse;
 use errands::Errands;
 use founding::Founding;
 use gossip::Gossip;
@@ -86,6 +90,7 @@ pub struct Node {
     steward: Steward,
     gossip: Gossip,
     happenings: Happenings,
+    pulse: Pulse,
     display: Display,
     text: TextPlane,
 }
@@ -135,6 +140,8 @@ impl Node {
             term: consensus.status().term,
             membership: membership.clone(),
             config,
+            leaving: false,
+            trouble: None,
             submissions: Vec::new(),
         };
         Ok(Node {
@@ -154,6 +161,7 @@ impl Node {
             steward: Steward::default(),
             gossip: Gossip::default(),
             happenings: Happenings::new(membership),
+            pulse: Pulse::default(),
             display: Display::default(),
             text,
         })
@@ -213,23 +221,35 @@ impl Node {
     fn show(&mut self, ready: &mut Ready) {
         self.founding.announce(&self.consensus, ready);
         self.happenings.look(&self.around, self.connected, ready);
+        self.pulse.look(self.around.now, self.consensus.status());
         let now = self.around.now;
         if self.display.is_due(now) {
+            self.around.trouble = self.diagnosis();
             let view = self.picture();
             self.display.show(view, now + self.around.config.view_interval, ready);
         }
     }
 
+    /// Why there is no leader, or no progress; `None` while all is well.
+    pub fn diagnosis(&self) -> Option<Trouble> {
+        diagnosis::diagnose(&self.around, &self.sight(&self.consensus.raft.status()))
+    }
+
     fn picture(&self) -> ClusterView {
-        let sight = Sight {
+        view::picture(&self.around, &self.sight(&self.consensus.raft.status()))
+    }
+
+    fn sight<'a>(&'a self, raft: &'a raft::Status) -> Sight<'a> {
+        Sight {
             cluster: self.founding.cluster(),
             connected: self.connected,
             refused: self.refused.as_deref(),
-            raft: self.consensus.status(),
+            raft,
             own: gossip::own_status(&self.around, &self.consensus, &self.text),
             statuses: self.gossip.statuses(),
-        };
-        view::picture(&self.around, &sight)
+            stuck_since: self.pulse.stuck_since(),
+            turned_away_since: self.errands.turned_away_since(),
+        }
     }
 
     fn deadline(&self) -> Option<Deadline> {

@@ -4,9 +4,10 @@ use super::api::{Reply, RequestError};
 use super::consensus::Consensus;
 use super::context::Surroundings;
 use super::contract::{Ready, RequestId};
-use super::failures;
 use super::steward::Steward;
+use super::{failures, leaving};
 use crate::ids::NodeId;
+use crate::raft::Status;
 use crate::time::Time;
 use crate::wire::peer::{PeerMessage, Proposal};
 use crate::wire::session::Kind;
@@ -28,6 +29,8 @@ struct Move {
 enum Goal {
     Leader(NodeId),
     Without(NodeId),
+    /// Anybody but this node.
+    AnotherLeader,
 }
 
 impl Moves {
@@ -67,6 +70,15 @@ impl Moves {
         Ok(())
     }
 
+    /// A leader that nobody can follow, and who does not lead, may go at once.
+    pub fn leave(&mut self, around: &Surroundings, status: &Status, id: RequestId, ready: &mut Ready) {
+        if status.is_leader() && leaving::successor(around, status).is_some() {
+            self.begin(around, id, Goal::AnotherLeader);
+        } else {
+            ready.replies.push((id, Ok(Reply::Done)));
+        }
+    }
+
     fn begin(&mut self, around: &Surroundings, id: RequestId, goal: Goal) {
         let expires_at = around.now + around.config.request_timeout;
         self.open.insert(id, Move { goal, again_at: around.now, expires_at });
@@ -90,7 +102,7 @@ impl Moves {
         {
             let result = match ended.goal {
                 goal if goal.is_reached(around) => Ok(Reply::Done),
-                Goal::Leader(_) => Err(failures::move_out_of_time(around)),
+                Goal::Leader(_) | Goal::AnotherLeader => Err(failures::move_out_of_time(around)),
                 Goal::Without(node) => Err(failures::removal_out_of_time(around, node)),
             };
             ready.replies.push((id, result));
@@ -98,10 +110,11 @@ impl Moves {
         for open in self.open.values_mut().filter(|open| open.again_at <= now) {
             let Some(leader) = around.leader else { continue };
             open.again_at = now + around.config.ask_again_after;
+            let Some(proposal) = open.goal.as_proposal() else { continue };
             if leader == around.me {
-                carry_out(open.goal.as_proposal(), around, consensus, steward);
+                carry_out(proposal, around, consensus, steward);
             } else {
-                let message = PeerMessage::Proposal(open.goal.as_proposal());
+                let message = PeerMessage::Proposal(proposal);
                 around.lend(ready).control(leader, &message);
             }
         }
@@ -132,16 +145,19 @@ impl Goal {
     fn is_reached(self, around: &Surroundings) -> bool {
         match self {
             Goal::Leader(to) => around.leader == Some(to),
+            Goal::AnotherLeader => around.leader.is_some_and(|leader| leader != around.me),
             Goal::Without(node) => {
                 !around.membership.contains(node) && !around.machine.state().members.contains_key(&node)
             }
         }
     }
 
-    fn as_proposal(self) -> Proposal {
+    /// `None`: this node sees to it by itself.
+    fn as_proposal(self) -> Option<Proposal> {
         match self {
-            Goal::Leader(to) => Proposal::Transfer { to },
-            Goal::Without(node) => Proposal::RemoveMember { node },
+            Goal::Leader(to) => Some(Proposal::Transfer { to }),
+            Goal::Without(node) => Some(Proposal::RemoveMember { node }),
+            Goal::AnotherLeader => None,
         }
     }
 }

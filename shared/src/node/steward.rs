@@ -3,6 +3,7 @@
 use super::autopilot::{Candidate, Facts, Link, decide};
 use super::consensus::Consensus;
 use super::context::{Submission, Surroundings};
+use super::leaving;
 use crate::ids::NodeId;
 use crate::limits;
 use crate::raft::{Index, PeerState, PeerStatus, Status, Term};
@@ -68,6 +69,9 @@ impl Steward {
             return;
         }
         self.due = Some(around.now + around.config.autopilot.interval);
+        if around.leaving && leaving::hand_over(around, consensus) {
+            return;
+        }
         self.unwanted.retain(|_, until| *until > around.now);
         self.observe(around, consensus.status());
         self.adjust_membership(around, consensus);

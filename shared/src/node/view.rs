@@ -4,7 +4,9 @@ use super::api::{ClusterView, Event, MemberView, QuorumView, RoleView};
 use super::autopilot::majority;
 use super::context::Surroundings;
 use super::contract::Ready;
+use super::diagnosis::diagnose;
 use super::friendly::friendly_name;
+use super::trouble::Trouble;
 use crate::ids::{ClusterId, NodeId};
 use crate::raft::{Role, Status};
 use crate::time::Time;
@@ -22,6 +24,10 @@ pub(super) struct Sight<'a> {
     /// Newer than what this node told others of itself.
     pub own: NodeStatus,
     pub statuses: &'a BTreeMap<NodeId, NodeStatus>,
+    /// Since when nothing of what waits is committed.
+    pub stuck_since: Option<Time>,
+    /// Since when the leader takes nothing from this node.
+    pub turned_away_since: Option<Time>,
 }
 
 impl Sight<'_> {
@@ -49,7 +55,8 @@ impl Display {
     }
 
     pub fn show(&mut self, view: ClusterView, next: Time, ready: &mut Ready) {
-        self.stale = false;
+        // What is wrong gets older, and goes away without a word.
+        self.stale = view.trouble.is_some();
         self.due = Some(next);
         if self.shown.as_ref() != Some(&view) {
             ready.events.push(Event::Cluster(Box::new(view.clone())));
@@ -63,15 +70,17 @@ impl Display {
 }
 
 pub(super) fn picture(around: &Surroundings, sight: &Sight<'_>) -> ClusterView {
-    let quorum = quorum(around);
+    let trouble = diagnose(around, sight);
     ClusterView {
         node: around.me,
         cluster: sight.cluster,
         term: around.term.get(),
         leader: around.leader,
-        quorum,
+        quorum: quorum(around),
         members: members(around, sight),
-        trouble: trouble(around, sight, &quorum),
+        trouble: trouble.as_ref().map(Trouble::to_string),
+        remedy: trouble.as_ref().map(Trouble::remedy),
+        trouble_code: trouble.as_ref().map(Trouble::code),
     }
 }
 
@@ -163,49 +172,4 @@ fn role(node: NodeId, around: &Surroundings, raft: &Status) -> RoleView {
     } else {
         RoleView::Joining
     }
-}
-
-fn trouble(around: &Surroundings, sight: &Sight<'_>, quorum: &QuorumView) -> Option<String> {
-    if let Some(reason) = sight.refused {
-        return Some(reason.to_owned());
-    }
-    if !sight.connected {
-        return Some(
-            "This node has no connection to the relay. It keeps trying; nothing is lost meanwhile."
-                .to_owned(),
-        );
-    }
-    if !around.membership.contains(around.me) {
-        return Some(match around.leader {
-            Some(_) => "This node is catching up with the cluster.".to_owned(),
-            None => "This node waits for the cluster's leader to let it in.".to_owned(),
-        });
-    }
-    if quorum.online < quorum.needed {
-        return Some(no_majority(around, quorum));
-    }
-    if around.leader.is_none() {
-        return Some("The members are electing a leader. This takes less than a second.".to_owned());
-    }
-    None
-}
-
-/// "Only 1 of 3 voters is online, and 2 are needed. Nothing is lost: the cluster goes on as soon as Amber Otter is back."
-fn no_majority(around: &Surroundings, quorum: &QuorumView) -> String {
-    let missing: Vec<String> = (around.membership.all_voters().into_iter())
-        .filter(|voter| !around.is_online(*voter))
-        .map(|voter| name_of(around, voter))
-        .collect();
-    let verb = if quorum.online == 1 { "is" } else { "are" };
-    let short = (quorum.needed - quorum.online) as usize;
-    let who = match missing.as_slice() {
-        [one] => one.clone(),
-        several if several.len() == short => several.join(" and "),
-        several => format!("{short} of {}", several.join(", ")),
-    };
-    let are_back = if missing.len() == 1 || short == 1 { "is back" } else { "are back" };
-    format!(
-        "Only {} of {} voters {verb} online, and {} are needed. Nothing is lost: the cluster goes on as soon as {who} {are_back}.",
-        quorum.online, quorum.voters, quorum.needed
-    )
 }

@@ -181,6 +181,8 @@ impl Teller {
                 Told::news(Topic::Tasks, format!("the pool: {}", short(result)))
             }
             Input::Profile(profile) => Told::news(Topic::Members, format!("own profile: {}", short(profile))),
+            Input::Leaving(true) => Told::news(Topic::Members, "may be gone any moment"),
+            Input::Leaving(false) => Told::news(Topic::Members, "stays after all"),
             Input::Deadline => Told::routine(Topic::Time, "the deadline has come"),
         }
     }

@@ -65,7 +65,7 @@ pub struct Profile {
     pub http: Option<String>,
     /// Counting threads or workers.
     pub threads: u16,
-    /// A tab that nobody looks at.
+    /// A tab that nobody looks at, or one whose battery is low: it had better not be relied on.
     pub hidden: bool,
     /// Members in one failure domain die together: one machine's relay process, or one browser.
     pub domain: u64,

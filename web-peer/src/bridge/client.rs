@@ -114,7 +114,7 @@ impl Client {
         self.post(&ToWorker::Rename { name });
     }
 
-    /// Tells the others whether somebody looks at this tab.
+    /// Tells the others whether this tab had better not be relied on.
     pub fn set_hidden(&self, hidden: bool) {
         self.post(&ToWorker::Hidden(hidden));
     }
@@ -128,6 +128,11 @@ impl Client {
         self.0.recording_wanted.borrow_mut().push(done);
         self.post(&ToWorker::Recording);
         answer.await.ok()
+    }
+
+    /// Says that this tab may be gone any moment, or that it stays after all.
+    pub fn set_leaving(&self, leaving: bool) {
+        self.post(&ToWorker::Leaving(leaving));
     }
 
     /// Stops this tab's node; [`Notice::Stopped`] follows. What it has stored stays.

@@ -37,10 +37,12 @@ pub enum ToWorker {
     Rename {
         name: String,
     },
-    /// Whether somebody looks at the tab.
+    /// Whether the tab had better not be relied on: nobody looks at it, or its battery is low.
     Hidden(bool),
     /// Answered by [`ToPage::Recording`], if there is one.
     Recording,
+    /// The tab may be gone any moment, because it is closed or frozen; or it stays after all.
+    Leaving(bool),
     /// Leaves the cluster's room and gives the slot free. Answered by [`ToPage::Stopped`].
     Stop,
 }

@@ -4,6 +4,7 @@ use super::hub::Hub;
 use super::model::Model;
 use super::{place, text};
 use crate::bridge::Connection;
+use shared::node::api::ClusterView;
 use yew::prelude::*;
 
 #[derive(PartialEq, Properties)]
@@ -57,10 +58,20 @@ fn Sentence(props: &Props) -> Html {
         <div aria-live="polite">
             <p class="sentence" id="cluster-sentence">{ text::cluster(&props.model, view) }</p>
             if let Some(trouble) = &view.trouble {
-                <p class="trouble" id="trouble"><strong>{ "Waiting. " }</strong>{ trouble.clone() }</p>
+                <div class="trouble" id="trouble" data-code={code(view)}>
+                    <p><strong>{ trouble.clone() }</strong></p>
+                    if let Some(remedy) = &view.remedy {
+                        <p id="remedy">{ remedy.clone() }</p>
+                    }
+                </div>
             }
         </div>
     }
+}
+
+/// The name of the trouble, for tests and styles.
+fn code(view: &ClusterView) -> Option<String> {
+    view.trouble_code.map(|code| format!("{code:?}"))
 }
 
 /// Light, dark, or as the system has it.

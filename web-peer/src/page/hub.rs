@@ -1,8 +1,11 @@
 //! What people do on the page, carried to the node.
 
+use super::lifecycle::{self, Watch};
 use super::model::{Action, Model, Problem};
 use super::place::{self, Place};
 use crate::bridge::{Client, ClientError, Notice, Start, UploadOptions};
+use futures_util::future::select;
+use gloo_timers::future::TimeoutFuture;
 use shared::ids::{DocumentId, JobId, NodeId};
 use shared::node::api::{ErrorCode, Reply, Request, RequestError};
 use shared::state_machine::{JobOptions, JobResult, Retention};
@@ -10,6 +13,7 @@ use shared::words::{CSV_HEADER, Mode, TableReader, put_csv_line};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url, window};
@@ -19,6 +23,9 @@ use yew::platform::spawn_local;
 /// Words in a result's list on the page.
 const TOP: u32 = 50;
 
+/// A node that leads gets so long to hand leadership over before it stops.
+const LEAVE_TIMEOUT_MS: u32 = 500;
+
 /// Clones are the same hub.
 #[derive(Clone)]
 pub struct Hub(Rc<Inner>);
@@ -27,7 +34,7 @@ struct Inner {
     client: RefCell<Option<Client>>,
     dispatch: UseReducerDispatcher<Model>,
     next_key: Cell<u32>,
-    visibility: RefCell<Option<Closure<dyn FnMut()>>>,
+    watch: RefCell<Option<Watch>>,
 }
 
 impl PartialEq for Hub {
@@ -42,7 +49,7 @@ impl Hub {
             client: RefCell::default(),
             dispatch,
             next_key: Cell::new(0),
-            visibility: RefCell::default(),
+            watch: RefCell::default(),
         }))
     }
 
@@ -51,8 +58,8 @@ impl Hub {
         place::set_theme(&place::remembered_theme());
         match self.connect() {
             Ok(client) => {
-                *self.0.client.borrow_mut() = Some(client);
-                self.watch_visibility();
+                *self.0.client.borrow_mut() = Some(client.clone());
+                *self.0.watch.borrow_mut() = Some(lifecycle::watch(client));
             }
             Err(message) => self.0.dispatch.dispatch(Notice::Failed(message).into()),
         }
@@ -79,28 +86,18 @@ impl Hub {
         Client::start(start, on_notice).map_err(|error: ClientError| error.to_string())
     }
 
-    fn watch_visibility(&self) {
-        let hub = self.clone();
-        let on_change = Closure::new(move || {
-            if let Some(client) = hub.client() {
-                client.set_hidden(place::is_hidden());
-            }
-        });
-        if let Some(document) = window().and_then(|window| window.document()) {
-            document.set_onvisibilitychange(Some(on_change.as_ref().unchecked_ref()));
-        }
-        *self.0.visibility.borrow_mut() = Some(on_change);
-    }
-
     fn client(&self) -> Option<Client> {
         self.0.client.borrow().clone()
     }
 
     /// Stops this tab's node for good; the page says so and offers to start it again.
     pub fn stop(&self) {
-        if let Some(client) = self.client() {
+        let Some(client) = self.client() else { return };
+        spawn_local(async move {
+            let others_lead = pin!(client.request(Request::Leave));
+            select(others_lead, TimeoutFuture::new(LEAVE_TIMEOUT_MS)).await;
             client.stop();
-        }
+        });
     }
 
     pub fn restart(&self) {
@@ -248,7 +245,11 @@ fn broken_table(error: impl std::fmt::Display) -> RequestError {
 }
 
 fn describe(error: &RequestError) -> String {
-    if error.hint.is_empty() { error.message.clone() } else { format!("{}: {}", error.message, error.hint) }
+    match error {
+        RequestError { message, hint, .. } if hint.is_empty() => message.clone(),
+        RequestError { message, hint, .. } if message.ends_with('.') => format!("{message} {hint}"),
+        RequestError { message, hint, .. } => format!("{message}: {hint}"),
+    }
 }
 
 /// Makes the browser save a file under `name`.

@@ -12,6 +12,7 @@ mod hub;
 mod intake;
 mod invite;
 mod job;
+mod lifecycle;
 mod map;
 mod model;
 mod place;

@@ -215,6 +215,7 @@ impl Driver {
                 return self.feed(Input::Profile(Profile { hidden, ..self.profile.clone() }));
             }
             ToWorker::Recording => recording::hand_over(),
+            ToWorker::Leaving(leaving) => return self.feed(Input::Leaving(leaving)),
             ToWorker::Stop => return Err(End::Stopped),
             ToWorker::Start(_) | ToWorker::Rename { .. } | ToWorker::Hidden(_) => {}
         }

@@ -2,7 +2,9 @@
 
 use crate::driver::NodeHandle;
 use shared::ids::{DocumentId, Hash, JobId, NodeId, UploadId};
-use shared::node::api::{ClusterView, ErrorCode, Event, QuorumView, Reply, Request, RequestError};
+use shared::node::api::{
+    ClusterView, ErrorCode, Event, QuorumView, Reply, Request, RequestError, TroubleCode,
+};
 use shared::rng::Rng;
 use shared::state_machine::{
     BlockRef, Document, Job, JobOptions, JobResult, JobState, Retention, WorkerShare,
@@ -115,7 +117,7 @@ impl FakeCluster {
             | Request::ListKeys { .. }
             | Request::ChangeKey { .. }
             | Request::WatchKeys { .. } => Err(not_found()),
-            Request::Transfer { .. } | Request::RemoveMember { .. } => Ok(Reply::Done),
+            Request::Transfer { .. } | Request::RemoveMember { .. } | Request::Leave => Ok(Reply::Done),
         }
     }
 
@@ -128,6 +130,8 @@ impl FakeCluster {
             quorum: QuorumView { voters: 1, online: 1, needed: 1, can_lose: 0, healthy: self.healthy },
             members: Vec::new(),
             trouble: (!self.healthy).then(|| "one of three voters is online".to_owned()),
+            remedy: (!self.healthy).then(|| "start the others".to_owned()),
+            trouble_code: (!self.healthy).then_some(TroubleCode::NoMajority),
         }
     }
 

@@ -308,13 +308,16 @@ async fn a_lost_quorum_is_told_and_costs_readiness_but_not_life() {
     let lost = server.get("documents").await;
     assert_eq!(lost.headers()["retry-after"], "1");
     assert_eq!(error_of(lost).await, (503, "no_quorum".to_owned()));
-    let health = async |path: &str| {
-        server.http.get(format!("{}/{path}", server.origin)).send().await.unwrap().status()
-    };
-    assert_eq!(
-        (health("livez").await, health("readyz").await),
-        (StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE)
-    );
+    let alive = server.http.get(format!("{}/livez", server.origin)).send().await.unwrap();
+    assert_eq!(alive.status(), StatusCode::OK);
+    let ready = server.http.get(format!("{}/readyz", server.origin)).send().await.unwrap();
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let why: Value = ready.json().await.unwrap();
+    let expected = json!({
+        "ready": false, "reason": "one of three voters is online", "remedy": "start the others",
+        "code": "no_majority",
+    });
+    assert_eq!(why, expected);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use crate::node::requests::Question;
 use crate::raft::Index;
 use crate::state_machine::{Command, KeyChange, KeyOperation, Outcome, Rejection};
 use crate::time::{Duration, Time};
+use crate::wire::peer::ForwardError;
 
 /// A leader that is busy is asked again after this, then after twice as long, and so on.
 const BACK_OFF_MIN: Duration = Duration::from_millis(20);
@@ -22,6 +23,8 @@ pub(super) struct Errand {
     /// How often it was handed to a leader.
     pub attempts: u32,
     pub refusals: u32,
+    /// Since when leaders have had no room for it.
+    pub turned_away_since: Option<Time>,
     pub expires_at: Time,
     /// When it is looked at next.
     pub due: Time,
@@ -76,7 +79,7 @@ impl Errand {
     pub fn new(what: What, around: &Surroundings) -> Errand {
         let expires_at = around.now + around.config.request_timeout;
         let stage = Stage::Waiting { retry_at: around.now };
-        Errand { what, stage, attempts: 0, refusals: 0, expires_at, due: around.now }
+        Errand { what, stage, attempts: 0, refusals: 0, turned_away_since: None, expires_at, due: around.now }
     }
 
     pub fn request(&self) -> Option<RequestId> {
@@ -121,6 +124,14 @@ impl Errand {
             Stage::Asked { again_at, .. } => again_at.is_some_and(|again_at| again_at <= now),
             Stage::Decided { .. } => false,
         }
+    }
+
+    pub fn refused(&mut self, error: ForwardError, now: Time) {
+        match error {
+            ForwardError::Busy => drop(self.turned_away_since.get_or_insert(now)),
+            ForwardError::NotLeader { .. } | ForwardError::Unknown => self.turned_away_since = None,
+        }
+        self.back_off(now);
     }
 
     pub fn back_off(&mut self, now: Time) {

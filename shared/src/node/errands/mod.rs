@@ -43,6 +43,12 @@ impl Errands {
         self.open.len()
     }
 
+    /// Since when a leader has had no room for something of this node's.
+    pub fn turned_away_since(&self) -> Option<Time> {
+        let waiting = self.open.values().filter(|errand| matches!(errand.stage, Stage::Waiting { .. }));
+        waiting.filter_map(|errand| errand.turned_away_since).min()
+    }
+
     /// What is open keeps so many values in memory that no further one is taken for the moment.
     pub fn is_full(&self) -> bool {
         self.bytes >= limits::REQUESTS_BYTES_MAX
@@ -156,7 +162,7 @@ impl Errands {
             (Verdict::Failed(ForwardError::Unknown), _) => errand.stage = Stage::Waiting { retry_at: now },
             // An answer to a question that was not asked changes nothing.
             (Verdict::Applied { .. } | Verdict::ReadAt { .. }, _) => return,
-            (Verdict::Failed(_), _) => errand.back_off(now),
+            (Verdict::Failed(error), _) => errand.refused(error, now),
         }
         look_at(&mut self.due, ticket, errand, now);
     }
@@ -259,9 +265,9 @@ impl Errands {
         };
         match taken {
             Ok(()) => errand.stage = Stage::Asked { leader, again_at: None },
-            Err(_) => {
+            Err(error) => {
                 errand.attempts -= 1;
-                errand.back_off(now);
+                errand.refused(error, now);
             }
         }
     }

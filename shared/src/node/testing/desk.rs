@@ -43,6 +43,8 @@ impl Desk {
             term: Term::new(1),
             membership: Arc::new(Membership::of_voters((0..=others).map(node))),
             config: NodeConfig::default(),
+            leaving: false,
+            trouble: None,
             submissions: Vec::new(),
         };
         Desk { around, ready: Ready::default() }

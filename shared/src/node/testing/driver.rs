@@ -43,6 +43,10 @@ impl Cluster {
             held.push(coming);
             return;
         }
+        if let (Some(held), Coming::Synced { .. }) = (&mut member.hung, &coming) {
+            held.push(coming);
+            return;
+        }
         let is_current = |run: u32| member.node.is_some() && member.run == run;
         match coming {
             Coming::Hello { run } if is_current(run) => self.hello(to, run),
@@ -133,6 +137,9 @@ impl Cluster {
         if status.is_leader() {
             let leader = *self.leaders.entry(status.term).or_insert(id);
             assert_eq!(leader, id, "two leaders in term {}", status.term);
+        }
+        if self.damaged.contains(&id) {
+            return;
         }
         let digest = node.around.machine.digest();
         let known = *self.digests.entry(node.applied).or_insert(digest);

@@ -14,11 +14,12 @@ use super::{
 use crate::ids::{ClusterId, NodeId};
 use crate::raft::{Index, Status, Term};
 use crate::rng::Rng;
+use crate::state_machine::{Command, Stamped};
 use crate::time::{Duration, Time};
 use crate::wire::session::{Kind, Profile};
 use bytes::Bytes;
 use relay::Relay;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const HOP: Duration = Duration::from_millis(1);
 pub(super) const SYNC: Duration = Duration::from_millis(2);
@@ -43,6 +44,8 @@ pub(super) struct Cluster {
     pub events: Vec<(NodeId, Event)>,
     leaders: BTreeMap<Term, NodeId>,
     digests: BTreeMap<Index, u64>,
+    /// Members whose memory was damaged on purpose: their states are not compared.
+    damaged: BTreeSet<NodeId>,
 }
 
 struct Member {
@@ -54,6 +57,8 @@ struct Member {
     deadline: Option<Time>,
     /// A frozen tab: what comes is kept for later, and no deadline is met.
     frozen: Option<Vec<Coming>>,
+    /// A disk that hangs: no write to it is acknowledged.
+    hung: Option<Vec<Coming>>,
 }
 
 #[derive(Default)]
@@ -87,6 +92,7 @@ impl Cluster {
             events: Vec::new(),
             leaders: BTreeMap::new(),
             digests: BTreeMap::new(),
+            damaged: BTreeSet::new(),
         }
     }
 
@@ -112,7 +118,15 @@ impl Cluster {
         };
         self.members.insert(
             node,
-            Member { node: None, run: 0, profile, disk: Disk::default(), deadline: None, frozen: None },
+            Member {
+                node: None,
+                run: 0,
+                profile,
+                disk: Disk::default(),
+                deadline: None,
+                frozen: None,
+                hung: None,
+            },
         );
         self.restart(node);
         node
@@ -140,6 +154,11 @@ impl Cluster {
         self.drop_connection(id);
     }
 
+    /// All that a node that does not run had on its disk is lost.
+    pub fn wipe(&mut self, id: NodeId) {
+        self.members.get_mut(&id).expect("a member of this test").disk = Disk::default();
+    }
+
     /// The browser stops a tab's timers and messages; its connection stays.
     pub fn freeze(&mut self, id: NodeId) {
         self.members.get_mut(&id).expect("a member of this test").frozen = Some(Vec::new());
@@ -147,6 +166,17 @@ impl Cluster {
 
     pub fn thaw(&mut self, id: NodeId) {
         let held = self.members.get_mut(&id).expect("a member of this test").frozen.take();
+        for coming in held.into_iter().flatten() {
+            self.later(Duration::ZERO, id, coming);
+        }
+    }
+
+    pub fn hang_disk(&mut self, id: NodeId) {
+        self.members.get_mut(&id).expect("a member of this test").hung = Some(Vec::new());
+    }
+
+    pub fn heal_disk(&mut self, id: NodeId) {
+        let held = self.members.get_mut(&id).expect("a member of this test").hung.take();
         for coming in held.into_iter().flatten() {
             self.later(Duration::ZERO, id, coming);
         }
@@ -187,6 +217,13 @@ impl Cluster {
         let member = self.members.get_mut(&id).expect("a member of this test");
         change(member.node.as_mut().expect("a running node"));
         self.handle(id, Input::Deadline);
+    }
+
+    /// Changes a member's state behind the log's back.
+    pub fn damage(&mut self, id: NodeId, command: Command) {
+        self.damaged.insert(id);
+        let stamped = Stamped { at: self.now, command };
+        self.poke(id, |node| drop(node.around.machine.apply(stamped, &mut Vec::new())));
     }
 
     /// Time goes on, and nothing happens meanwhile.

@@ -2,9 +2,12 @@
 //! `+` online and stable, `*` online and new, `~` gone a moment ago, `-` gone for long; then **L**eader, **v**oter,
 //! **l**earner or `.` for a stranger. The answer lists the same nodes with their new roles, or is empty for no change.
 
+use super::requests::add_document;
 use crate::ids::NodeId;
 use crate::limits;
+use crate::node::api::{Reply, Request};
 use crate::node::autopilot::{AutopilotConfig, Candidate, Facts, Link, decide};
+use crate::node::testing::Cluster;
 use crate::raft::Membership;
 use crate::time::{Duration, Time};
 use crate::wire::session::Kind;
@@ -233,4 +236,173 @@ fn a_rolling_restart_changes_no_voter() {
         assert_eq!(plan(restart, &[]), "", "{restart}");
         assert_ne!(plan_with(&hasty, restart, &[]), "", "the rule matters: {restart}");
     }
+}
+
+#[test]
+fn the_examples_of_the_document_hold() {
+    // Servers, and how many of them and of twenty tabs vote (docs/autopilot.md).
+    let table = [(0, (0, 7)), (1, (1, 6)), (2, (2, 5)), (3, (3, 2)), (4, (4, 3)), (5, (5, 2)), (7, (7, 0))];
+    for (servers, expected) in table {
+        let all = [vec!["S+l"; servers], vec!["T+l"; 20]].concat().join(" ");
+        let after = plan(&all.replacen('l', "L", 1), &[]);
+        let votes =
+            |kind| after.split(' ').filter(|word| word.starts_with(kind) && word.ends_with('v')).count();
+        assert_eq!((votes('S'), votes('T')), expected, "{servers} servers");
+    }
+    check(&[
+        // All tabs are closed, one server dies, one tab is closed, one is hidden, two more servers come.
+        ("S+L S+v S+v T5v T5v T5l", "S+v S+v S+v T5l T5l T5l"),
+        ("S+L S+v S5v T+v T+v T+l T+l T+l", "S+v S+v S5l T+v T+v T+v T+v T+v"),
+        ("S+L S+v S+v T5v T+v T+l", "S+v S+v S+v T5l T+v T+v"),
+        ("S+L S+v S+v H+v T+v T+l", "S+v S+v S+v H+l T+v T+v"),
+        ("S+L S+v S+v T+v T+v S+l S+l", "S+v S+v S+v T+v T+v S+v S+v"),
+    ]);
+}
+
+#[test]
+fn one_pass_prunes_a_minority_at_most() {
+    for voters in [3, 5, 7] {
+        for gone in 0..voters {
+            let others = [vec!["S+v"; voters - 1 - gone], vec!["S-v"; gone]].concat();
+            let before = [vec!["S+L"], others].concat().join(" ");
+            let after = plan(&before, &[]);
+            if after.is_empty() {
+                continue;
+            }
+            let count = |kind| after.split(' ').filter(|w| w.starts_with(kind) && w.ends_with('v')).count();
+            let (live, dead) = (count("S+"), count("S-"));
+            assert!(gone <= (voters - 1) / 2 && live + dead >= 3, "{before} -> {after}");
+            // One that is there may have to step back, so that the number stays odd.
+            assert!(voters - gone - live <= 1, "{before} -> {after}");
+        }
+    }
+}
+
+/// Steps through `duration` and looks at the voters in force at every member, all the time.
+fn live(cluster: &mut Cluster, duration: Duration) {
+    let until = cluster.now + duration;
+    while cluster.now < until {
+        cluster.run_for(Duration::from_millis(20));
+        for node in cluster.running() {
+            let voters = cluster.status(node).membership.voters.len();
+            assert!(voters >= 3, "{voters} voters are left");
+        }
+    }
+}
+
+/// Bug 22, first half: autopilots that follow every loss go from five to three to one, and then a single loss is the end.
+#[test]
+fn a_cluster_that_loses_one_after_the_other_never_has_fewer_than_three_voters() {
+    for seed in 400..404 {
+        let (mut cluster, _) = Cluster::of_servers(seed, 5);
+        let mut dead = Vec::new();
+        for expected in [3, 3, 3] {
+            let victim = cluster.follower();
+            cluster.crash(victim);
+            dead.push(victim);
+            live(&mut cluster, Duration::from_secs(40));
+            let leader = cluster.leader().expect("a majority of the voters is there");
+            let voters = &cluster.status(leader).membership.voters;
+            assert_eq!(voters.len(), expected, "after {} losses", dead.len());
+            cluster.ask(leader, Request::ListDocuments).expect("it goes on");
+        }
+        // Two of three voters are there; the next loss costs the majority, and nobody decides without it.
+        let last = cluster.follower();
+        cluster.crash(last);
+        live(&mut cluster, Duration::from_secs(40));
+        assert_eq!(cluster.leader(), None);
+        cluster.restart(last);
+        cluster.wait("the cluster again", |cluster| cluster.leader().is_some());
+        for node in dead {
+            cluster.restart(node);
+        }
+        cluster.wait("everybody", |cluster| cluster.is_settled(5, 5));
+    }
+}
+
+#[test]
+fn five_that_lose_two_at_once_go_on_and_prune_no_more_than_two() {
+    let (mut cluster, nodes) = Cluster::of_servers(410, 5);
+    let leader = cluster.leader().expect("a leader");
+    let victims: Vec<NodeId> = nodes.into_iter().filter(|node| *node != leader).take(2).collect();
+    for victim in &victims {
+        cluster.crash(*victim);
+    }
+    live(&mut cluster, Duration::from_secs(40));
+    let leader = cluster.leader().expect("three of five");
+    assert_eq!(cluster.status(leader).membership.voters.len(), 3);
+    for victim in victims {
+        cluster.restart(victim);
+    }
+    cluster.wait("all five", |cluster| cluster.is_settled(5, 5));
+}
+
+/// Bug 22, second half: a rolling restart, in which never more than one is away, must not lose the cluster.
+#[test]
+fn a_rolling_restart_of_five_keeps_the_cluster_whatever_its_pace() {
+    let millis = Duration::from_millis;
+    // How long each is away, and how long it is back before it is the next one's turn: shorter and longer than voters and
+    // learners are waited for, and no time at all to come back.
+    let paces = [
+        (millis(50), millis(50)),
+        (millis(500), millis(10)),
+        (millis(2_900), millis(100)),
+        (millis(3_300), millis(100)),
+        (millis(3_300), millis(5_000)),
+        (millis(35_000), millis(500)),
+    ];
+    for (seed, (away, back)) in (420..).zip(paces) {
+        let (mut cluster, nodes) = Cluster::of_servers(seed, 5);
+        let mut names = Vec::new();
+        for node in &nodes {
+            cluster.crash(*node);
+            live(&mut cluster, away);
+            let asked = *nodes.iter().find(|other| *other != node).expect("five");
+            let name = format!("{node:?}");
+            let write = add_document(&mut cluster, asked, &name);
+            cluster.wait("an answer", |cluster| cluster.is_answered(write));
+            cluster.reply(write).expect("answered").unwrap_or_else(|error| panic!("{away:?}: {error:?}"));
+            names.push(name);
+            cluster.restart(*node);
+            live(&mut cluster, back);
+        }
+        cluster.wait("everybody", |cluster| cluster.is_settled(5, 5));
+        let Ok(Reply::Documents(documents)) = cluster.ask(nodes[0], Request::ListDocuments) else {
+            panic!("an answer")
+        };
+        assert!(names.iter().all(|name| documents.iter().any(|document| document.name == *name)));
+    }
+}
+
+/// Bug 21: a node that lost its disk and kept its id could found a cluster of its own, or vote twice in a term. It comes
+/// back as somebody else; even one that cheats finds no quorum in itself.
+#[test]
+fn a_wiped_node_is_not_its_own_quorum_and_comes_back_as_a_new_member() {
+    let (mut cluster, nodes) = Cluster::of_servers(430, 3);
+    let victim = cluster.follower();
+    let leader = cluster.leader().expect("a leader");
+    let write = add_document(&mut cluster, leader, "kept");
+    cluster.wait("an answer", |cluster| cluster.is_answered(write));
+    cluster.crash(victim);
+    cluster.wipe(victim);
+    let fresh = cluster.start(Kind::Server);
+    assert_ne!(fresh, victim);
+    cluster.wait("the new one to vote", |cluster| {
+        let leader = cluster.leader().expect("a leader");
+        let membership = &cluster.status(leader).membership;
+        membership.is_voter(fresh) && !membership.is_voter(victim) && membership.voters.len() == 3
+    });
+    let Ok(Reply::Documents(documents)) = cluster.ask(fresh, Request::ListDocuments) else {
+        panic!("an answer")
+    };
+    assert_eq!(documents.len(), 1);
+
+    // With its old id, nothing on its disk and nobody else there.
+    for node in nodes.into_iter().chain([fresh]).filter(|node| *node != victim) {
+        cluster.crash(node);
+    }
+    cluster.restart(victim);
+    cluster.run_for(Duration::from_secs(10));
+    assert!(!cluster.status(victim).is_leader());
+    assert!(cluster.status(victim).membership.voters.is_empty());
 }

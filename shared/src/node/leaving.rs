@@ -1,0 +1,41 @@
+//! A node that may be gone any moment (its tab is closed or frozen, its process is told to stop) gives leadership away
+//! while it still can: that costs the cluster one election and no wait.
+
+use super::consensus::Consensus;
+use super::context::Surroundings;
+use crate::ids::NodeId;
+use crate::raft::{Message, PeerState, Status};
+use crate::wire::session::Kind;
+
+/// Tells the best successor to stand for election at once, behind the entries that are on their way to it. False if there
+/// is none.
+pub(super) fn hand_over(around: &Surroundings, consensus: &mut Consensus) -> bool {
+    let successor = successor(around, &consensus.raft.status());
+    if let Some(successor) = successor {
+        // One that does not take over is asked again, or another, as long as this node is there.
+        let _under_way = consensus.raft.transfer_in_haste(around.now, successor);
+    }
+    successor.is_some()
+}
+
+/// Of the voters that answer and have all that is committed: a server before a tab that is seen before a hidden one, and
+/// among equals the one that has most.
+pub(super) fn successor(around: &Surroundings, status: &Status) -> Option<NodeId> {
+    let voters = status.membership.voters.iter().filter(|voter| around.is_online(**voter));
+    let fit = voters.filter_map(|voter| {
+        let peer = status.peers.get(voter)?;
+        let is_up_to_date = peer.state == PeerState::Replicate && peer.matched >= status.commit;
+        (peer.active && is_up_to_date).then(|| {
+            let profile = around.profile_of(*voter);
+            let is_tab = profile.is_none_or(|profile| profile.kind == Kind::Tab);
+            let is_hidden = profile.is_some_and(|profile| profile.hidden);
+            ((is_tab, is_hidden, std::cmp::Reverse(peer.matched), *voter), *voter)
+        })
+    });
+    fit.min().map(|(_, voter)| voter)
+}
+
+/// Leadership that comes to a node that is about to go would only move on, or back.
+pub(super) fn refuses(around: &Surroundings, message: &Message) -> bool {
+    around.leaving && matches!(message, Message::TimeoutNow { .. })
+}
