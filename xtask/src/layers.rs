@@ -63,13 +63,14 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     // Its tests let the pinned run happen in Wasm.
     ("web-peer", &["wordraft-shared", "simulator"]),
     ("simulator", &["wordraft-shared"]),
+    ("model", &["wordraft-shared"]),
     ("linearizability", &[]),
     ("xtask", &[]),
     ("relay/testkit", &[]),
 ];
 
 const MEMBERS: &[&str] =
-    &["wordraft-shared", "relay", "web-peer", "simulator", "linearizability", "xtask", "testkit"];
+    &["wordraft-shared", "relay", "web-peer", "simulator", "model", "linearizability", "xtask", "testkit"];
 
 /// Checks every source file below `root`, and tells everything that is wrong at once.
 pub fn check(root: &Path) -> anyhow::Result<()> {

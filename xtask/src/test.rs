@@ -70,6 +70,9 @@ fn run_all(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
         let sabotage = ["--sabotage".to_owned(), "all".to_owned()];
         workspace.cargo_run_release("simulator", "simulator", &sabotage)
     });
+    tally.tests("Model", "every order of events of small clusters, up to bounds", || {
+        workspace.cargo(&["test", "--release", "--locked", "--package", "model"])
+    });
     tally.must("Page build", "as it goes into the release", || page::build(workspace, &target))?;
     match &chromium {
         Some(chromium) => browser_tests(workspace, tally, chromium)?,
@@ -111,7 +114,8 @@ fn document(workspace: &Workspace, packages: &[&str]) -> anyhow::Result<()> {
 }
 
 fn native_tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
-    let mut packages = vec!["--locked", "--workspace", "--exclude", "web-peer"];
+    // The model has a step of its own: a million states want an optimised build.
+    let mut packages = vec!["--locked", "--workspace", "--exclude", "web-peer", "--exclude", "model"];
     let tests = integration_tests(
         workspace,
         &["shared", "relay", "relay/testkit", "simulator", "linearizability", "xtask", "benches"],

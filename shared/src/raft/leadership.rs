@@ -11,7 +11,7 @@ use crate::ids::NodeId;
 use crate::time::Time;
 use std::collections::BTreeMap;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Leadership {
     /// Every other member, and for a while those that left.
     pub peers: BTreeMap<NodeId, Progress>,

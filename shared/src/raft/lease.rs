@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 const ROUNDS_MAX: usize = 64;
 
 /// When a leader's rounds of heartbeats were sent.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Lease {
     sent: VecDeque<(Round, Time)>,
     /// Somebody may have been told to stand at once: nothing can be counted on for the rest of this leadership.

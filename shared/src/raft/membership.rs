@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// A configuration. It is *joint* while `outgoing` is not empty: then every decision needs a majority of `voters` and
 /// one of `outgoing` (§4.3).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Membership {
     /// Who votes; in a joint configuration, who will.
     pub voters: BTreeSet<NodeId>,

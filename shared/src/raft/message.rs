@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Round(pub u64);
 
 /// What members say to each other. The sender is known from the transport.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
     /// Would you vote for me? (§9.6) `term` is the term in which the sender would stand; nobody's term changes.
     PreVote {
@@ -94,7 +94,7 @@ impl Message {
 }
 
 /// Why a member would not vote for the one that asks. Nobody decides by it; it tells people why there is no leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Refusal {
     /// It is in a later term, or has given its vote in that one.
     VoteGiven,
@@ -107,7 +107,7 @@ pub enum Refusal {
 }
 
 /// What a follower says to [`Message::Append`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AppendOutcome {
     /// The sender's log is durable and equal to the leader's up to `matched`.
     Accepted { matched: Index },
@@ -116,7 +116,7 @@ pub enum AppendOutcome {
 }
 
 /// A piece of a snapshot. The digest names the bytes, so pieces of different snapshots never mix.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotChunk {
     pub meta: SnapshotMeta,
     pub digest: Hash,

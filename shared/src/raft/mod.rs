@@ -60,6 +60,8 @@
 
 mod config;
 mod election;
+#[cfg(feature = "mutations")]
+mod fingerprint;
 mod follower;
 mod heartbeat;
 mod leadership;
@@ -117,6 +119,8 @@ type Votes = BTreeMap<NodeId, bool>;
 /// Every method is an input; [`Raft::take_output`] gives what the inputs so far led to. Drivers may give several
 /// inputs before they take the output: proposals and acknowledgements of a batch then share messages and writes.
 #[derive(Debug)]
+// Two copies of a member could vote twice: only the model checker, which tries every future of one, may have them.
+#[cfg_attr(feature = "mutations", derive(Clone))]
 pub struct Raft {
     id: NodeId,
     config: Config,
@@ -145,7 +149,7 @@ pub struct Raft {
 }
 
 /// The roles of Figure 3.3, and the one before candidate (§9.6), each with what only it knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Follower,
     PreCandidate(Votes),

@@ -9,7 +9,7 @@ use crate::ids::Hash;
 use crate::time::Time;
 use std::collections::VecDeque;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Progress {
     /// Durable there and equal to ours. Only rises: within a term, a follower never takes back what it acknowledged.
     pub matched: Index,
@@ -25,14 +25,14 @@ pub(super) struct Progress {
 }
 
 /// A peer that left the configuration gets the news of it, for a while.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Departure {
     pub index: Index,
     pub until: Time,
 }
 
 /// How entries flow to a follower.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) enum Flow {
     /// One message at a time until the logs are known to agree somewhere.
     Probe {
@@ -101,7 +101,7 @@ impl Progress {
 }
 
 /// Messages with entries that are under way: the last index of each and its bytes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Window {
     messages: VecDeque<(Index, usize)>,
     bytes: usize,
@@ -127,7 +127,7 @@ impl Window {
 
 /// A snapshot on its way, piece by piece. It stays the same one even if a newer is made meanwhile, or a state that
 /// changes faster than it travels would never arrive.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct SnapshotTransfer {
     pub snapshot: Snapshot,
     pub digest: Hash,

@@ -12,7 +12,7 @@ use crate::ids::NodeId;
 use std::collections::VecDeque;
 
 /// Reads of one leader, in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Reads {
     /// They came before the leader committed an entry of its own term, when it did not know the commit index.
     postponed: Vec<ReadToken>,

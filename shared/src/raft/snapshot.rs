@@ -15,7 +15,7 @@ use bytes::Bytes;
 use std::ops::Range;
 
 /// A snapshot that is coming in.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Incoming {
     meta: SnapshotMeta,
     digest: Hash,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Where a snapshot stands in the log, and the configuration in force there (§5.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotMeta {
     /// The last entry that the snapshot covers.
     pub last: Position,
@@ -17,14 +17,14 @@ pub struct SnapshotMeta {
 }
 
 /// The state machine as of `meta.last`. Raft never looks inside `data`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Snapshot {
     pub meta: SnapshotMeta,
     pub data: Bytes,
 }
 
 /// What a member finds on its disk when it starts. The default is an empty disk: a member that waits to be added.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Stored {
     pub hard_state: HardState,
     pub snapshot: Option<Snapshot>,
@@ -67,7 +67,7 @@ impl Stored {
 }
 
 /// One write. The writes of one batch are carried out in order and become durable together, batches in order too.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum StorageOp {
     /// Replaces the stored hard state.
     HardState(HardState),

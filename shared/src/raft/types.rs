@@ -88,7 +88,7 @@ impl fmt::Display for Position {
 }
 
 /// One entry of the replicated log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     pub term: Term,
     pub index: Index,
@@ -115,7 +115,7 @@ impl Entry {
 const ENTRY_OVERHEAD_BYTES: usize = 24;
 
 /// What an entry says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Payload {
     /// A leader's first entry: with it, all entries of earlier terms commit (§3.6.2, §6.4).
     Noop,
@@ -126,7 +126,7 @@ pub enum Payload {
 }
 
 /// What a member must not forget (§3.4): its term, and whom it gave its vote in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HardState {
     pub term: Term,
     pub vote: Option<NodeId>,

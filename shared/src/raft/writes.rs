@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 /// Writes of one member. They are handed out in batches and acknowledged in order; an acknowledgement covers all
 /// batches before its own, so those that come late or out of order say nothing new.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Writes {
     hard_state_changed: bool,
     first_unwritten: Option<Index>,
@@ -19,7 +19,7 @@ pub(super) struct Writes {
     durable: Index,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Batch {
     sequence: PersistSequence,
     /// The end of the log that is durable with this batch, as far as it has not been replaced since.
@@ -87,6 +87,25 @@ impl Writes {
     /// Since when the oldest batch is on its way.
     pub fn waiting_since(&self) -> Option<Time> {
         self.in_flight.front().map(|batch| batch.handed_out_at)
+    }
+
+    /// What is under way, but for when it was handed out and how batches are numbered: they follow each other.
+    #[cfg(feature = "mutations")]
+    pub fn fingerprint(&self, hasher: &mut impl std::hash::Hasher) {
+        use std::hash::Hash;
+        let Writes {
+            hard_state_changed,
+            first_unwritten,
+            installed,
+            compacted,
+            sequence: _,
+            in_flight,
+            durable,
+        } = self;
+        (hard_state_changed, first_unwritten, installed, compacted, in_flight.len(), durable).hash(hasher);
+        for Batch { sequence: _, last, has_hard_state, handed_out_at: _ } in in_flight {
+            (last, has_hard_state).hash(hasher);
+        }
     }
 
     /// Hands out a batch. With nothing to write it is a barrier if one is `wanted` and earlier batches are on their way.

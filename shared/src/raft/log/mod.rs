@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 /// An entry and the bytes of all entries up to its end, so that any range is measured by one subtraction: sums that
 /// are never kept cannot leak.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Slot {
     entry: Entry,
     end: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Log {
     /// The newest snapshot. Entries from before its end may still be here, as a tail for slow followers.
     snapshot: Option<Snapshot>,

@@ -1,0 +1,80 @@
+//! What tells two members apart for the model checker: everything that can make a difference to what they do next.
+//!
+//! Left out are the random generator and the patience that was drawn from it, because a model of time lets it end at
+//! any moment, and moments themselves: of them counts only which bound of time they have passed. Every structure is
+//! taken apart without `..`, so that nothing new is left out by accident.
+
+use super::leadership::{Leadership, Transfer};
+use super::progress::{Departure, Progress};
+use super::{Raft, State};
+use crate::time::{Duration, Time};
+use std::hash::{Hash, Hasher};
+
+impl Raft {
+    /// Two members of the same cluster with the same fingerprint behave alike, if each clock only ever moves by much less
+    /// than an election timeout or by more than one.
+    pub fn fingerprint(&self, hasher: &mut impl Hasher) {
+        let Raft {
+            id,
+            config,
+            priority,
+            rng: _,
+            now: _,
+            hard_state,
+            log,
+            writes,
+            state,
+            leader,
+            // What people are told.
+            campaign: _,
+            leader_contact,
+            promised_until,
+            election_deadline: _,
+            asked_at,
+            prompt_attempts,
+            snapshot_not_before,
+            incoming,
+            output,
+        } = self;
+        debug_assert!(output.is_empty(), "the output is taken first");
+        (id, priority, hard_state, log, leader, prompt_attempts, snapshot_not_before, incoming).hash(hasher);
+        leader_contact.map(|at| self.is_long_ago(at)).hash(hasher);
+        writes.fingerprint(hasher);
+        writes.waiting_since().map(|at| self.is_long_ago(at)).hash(hasher);
+        std::mem::discriminant(state).hash(hasher);
+        (self.now < *promised_until).hash(hasher);
+        match state {
+            State::Follower => {}
+            State::PreCandidate(votes) => {
+                let longest = config.prompt_delay * 2 + Duration::from_micros(1);
+                (votes, self.now.since(*asked_at).min(longest)).hash(hasher);
+            }
+            State::Candidate(votes) => votes.hash(hasher),
+            State::Leader(leadership) => self.leadership_fingerprint(leadership, hasher),
+        }
+    }
+
+    fn leadership_fingerprint(&self, leadership: &Leadership, hasher: &mut impl Hasher) {
+        let Leadership { peers, noop, round, reads, heartbeat_at: _, transfer, pump, lease } = leadership;
+        (noop, round, reads, pump).hash(hasher);
+        if self.config.lease_reads {
+            lease.hash(hasher);
+        }
+        if let Some(Transfer { to, until }) = transfer {
+            (to, self.now >= *until).hash(hasher);
+        }
+        for (peer, progress) in peers {
+            let Progress { matched, next, flow, heard_at, round, told_commit, departure } = progress;
+            (peer, matched, next, flow, self.is_long_ago(*heard_at), round, told_commit).hash(hasher);
+            if let Some(Departure { index, until }) = departure {
+                let timeouts_left =
+                    until.since(self.now).as_micros() / self.config.election_timeout.as_micros();
+                (index, timeouts_left).hash(hasher);
+            }
+        }
+    }
+
+    fn is_long_ago(&self, at: Time) -> bool {
+        self.now.since(at) >= self.config.election_timeout
+    }
+}
