@@ -3,6 +3,7 @@
 //! Nothing here opens a socket or a file, reads a clock or asks for randomness. Drivers supply all four.
 
 pub mod ids;
+pub mod in_place;
 pub mod limits;
 pub mod node;
 pub mod raft;

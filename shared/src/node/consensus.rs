@@ -61,8 +61,10 @@ impl Consensus {
         ready: &mut Ready,
     ) -> Result<(), raft::NewError> {
         let stored = raft::Stored::founder(me);
-        let writes =
-            [raft::StorageOp::HardState(stored.hard_state), raft::StorageOp::Append(stored.entries.clone())];
+        let writes = [
+            raft::StorageOp::HardState(stored.hard_state),
+            raft::StorageOp::Append(stored.entries.clone().into()),
+        ];
         self.raft = Raft::new(me, config.clone(), stored, rng, now)?;
         self.status = self.raft.status();
         // Acknowledgements for the empty log that was here mean nothing to this one.
@@ -110,11 +112,11 @@ impl Consensus {
         let mut output = std::mem::take(&mut self.output);
         self.raft.fill_output(&mut output);
         let quiet = output.is_empty();
-        ready.send_now.extend(output.send_now.drain(..).map(envelope));
+        envelop(&mut output.send_now, &mut ready.send_now);
         if let Some((sequence, operations)) = output.persist.take() {
             self.persist(operations.into_iter().map(PersistOp::Raft), Some(sequence), ready);
         }
-        ready.send_after_persist.extend(output.send_after_persist.drain(..).map(envelope));
+        envelop(&mut output.send_after_persist, &mut ready.send_after_persist);
         let committed = Committed {
             install: output.install.take(),
             entries: std::mem::take(&mut output.committed),
@@ -154,6 +156,12 @@ impl Consensus {
     }
 }
 
-fn envelope((to, message): (NodeId, raft::Message)) -> Outgoing {
-    Outgoing { to, class: Class::Control, frame: PeerMessage::Raft(message).to_frame(Bytes::new()) }
+/// Messages do not name their receiver: what goes to several peers in a row is encoded once.
+fn envelop(messages: &mut Vec<(NodeId, raft::Message)>, outgoing: &mut Vec<Outgoing>) {
+    for same in messages.chunk_by(|(_, one), (_, next)| one == next) {
+        let frame = PeerMessage::Raft(same[0].1.clone()).to_frame(Bytes::new());
+        let class = Class::Control;
+        outgoing.extend(same.iter().map(|(to, _)| Outgoing { to: *to, class, frame: frame.clone() }));
+    }
+    messages.clear();
 }

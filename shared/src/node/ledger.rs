@@ -47,10 +47,10 @@ impl Ledger {
         }
         self.admit()?;
         let bytes = Stamped { at: around.now, command }.encode();
-        match consensus.raft.propose(around.now, vec![bytes.into()]) {
-            Ok(positions) => {
-                for Position { term, index } in positions {
-                    self.writes.insert(index, (term, asker));
+        match consensus.raft.propose(around.now, [bytes.into()]) {
+            Ok(entries) => {
+                for entry in &entries {
+                    self.writes.insert(entry.index, (entry.term, asker));
                 }
                 self.asked.insert(asker);
                 Ok(())

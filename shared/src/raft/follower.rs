@@ -1,6 +1,7 @@
 //! Log replication as a follower does it (§3.5).
 
 use super::Raft;
+use super::entries::Entries;
 use super::message::{AppendOutcome, Message, StepError};
 use super::mutation::Mutation;
 use super::types::{Entry, Index, Payload, Position, Term};
@@ -11,7 +12,7 @@ impl Raft {
         &mut self,
         from: NodeId,
         previous: Position,
-        entries: Vec<Entry>,
+        entries: Entries,
         commit: Index,
     ) -> Result<(), StepError> {
         if previous.index < self.log.base().index {
@@ -24,32 +25,31 @@ impl Raft {
         }
         let matched = previous.index.plus(entries.len());
         let known = entries.iter().take_while(|entry| self.log.holds(entry.position())).count();
-        self.replace_tail(entries.into_iter().skip(known))?;
+        self.replace_tail(entries.part(known..entries.len()))?;
         self.log.commit_to(commit.min(matched).min(self.log.last().index));
         self.acknowledge(from, matched);
         Ok(())
     }
 
     /// The entries are missing or conflict: they take the place of everything from the first one on.
-    fn replace_tail(&mut self, mut entries: impl Iterator<Item = Entry>) -> Result<(), StepError> {
-        let Some(first) = entries.next() else { return Ok(()) };
-        if first.index <= self.log.commit() {
+    fn replace_tail(&mut self, entries: Entries) -> Result<(), StepError> {
+        let Some(first) = entries.first().map(|entry| entry.index) else { return Ok(()) };
+        if first <= self.log.commit() {
             return Err(StepError::Malformed("entries contradict what is committed"));
         }
         // Read before the truncation, which may take a configuration back.
         let before = (self.log.membership_index(), self.log.membership().clone());
-        if first.index <= self.log.last().index {
+        if first <= self.log.last().index {
             if self.config.broken(Mutation::KeepConflictingTail) {
                 return Ok(());
             }
-            self.log.truncate(first.index);
+            self.log.truncate(first);
             if !self.config.broken(Mutation::OldWritesCountForNew) {
-                self.writes.truncated(first.index);
+                self.writes.truncated(first);
             }
         }
-        self.writes.appended(first.index);
-        self.log.push(first);
-        entries.for_each(|entry| self.log.push(entry));
+        self.writes.appended(first);
+        self.log.extend(entries);
         let is_same = before.0 == self.log.membership_index() && before.1 == *self.log.membership();
         self.output.state_changed |= !is_same;
         Ok(())

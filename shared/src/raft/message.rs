@@ -1,7 +1,8 @@
 //! The RPCs of the paper, as messages: requests and answers travel alone, may be lost, doubled and reordered.
 
+use super::entries::Entries;
 use super::storage::SnapshotMeta;
-use super::types::{Entry, Index, Position, Term};
+use super::types::{Index, Position, Term};
 use crate::ids::{Hash, NodeId};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,7 @@ pub enum Message {
     Append {
         term: Term,
         previous: Position,
-        entries: Vec<Entry>,
+        entries: Entries,
         commit: Index,
     },
     AppendResponse {
@@ -59,7 +60,7 @@ pub enum Message {
     /// InstallSnapshot (§5.3): one piece of a snapshot.
     Snapshot {
         term: Term,
-        chunk: SnapshotChunk,
+        chunk: Box<SnapshotChunk>,
     },
     /// How many bytes, from the start, the sender holds of the snapshot at `last` with this digest.
     SnapshotResponse {

@@ -60,6 +60,7 @@
 
 mod config;
 mod election;
+mod entries;
 #[cfg(feature = "mutations")]
 mod fingerprint;
 mod follower;
@@ -86,6 +87,7 @@ mod writes;
 
 pub use config::{Config, ConfigError, Priority};
 pub use election::{Answer, Campaign};
+pub use entries::Entries;
 pub use membership::{Membership, MembershipChange, MembershipError};
 pub use message::{AppendOutcome, Message, Refusal, Round, SnapshotChunk, StepError};
 #[cfg(feature = "mutations")]
@@ -259,9 +261,13 @@ impl Raft {
         self.advance_commit();
     }
 
-    /// Appends commands, all or none; the answer says where each stands. They are committed when
+    /// Appends commands, all or none, and gives them back as the entries that they are now. They are committed when
     /// `Output::committed` shows the same position: another term at that index means that the command was lost.
-    pub fn propose(&mut self, now: Time, commands: Vec<Bytes>) -> Result<Vec<Position>, ProposeError> {
+    pub fn propose(
+        &mut self,
+        now: Time,
+        commands: impl IntoIterator<Item = Bytes>,
+    ) -> Result<Entries, ProposeError> {
         self.advance(now);
         let State::Leader(leadership) = &self.state else {
             return Err(ProposeError::NotLeader { leader: self.leader });
@@ -269,8 +275,22 @@ impl Raft {
         if leadership.transfer.is_some() {
             return Err(ProposeError::Transferring);
         }
+        let term = self.hard_state.term;
+        let before = self.log.last().index;
+        let entry = |(number, command)| {
+            let index = before.plus(number).next();
+            Entry { term, index, payload: Payload::Command(command) }
+        };
+        let entries: Entries = commands.into_iter().enumerate().map(entry).collect();
+        self.check_room(&entries)?;
+        self.append_run(entries.clone());
+        Ok(entries)
+    }
+
+    fn check_room(&self, entries: &[Entry]) -> Result<(), ProposeError> {
         let max = self.config.max_command_bytes;
-        if let Some(size) = commands.iter().map(Bytes::len).find(|size| *size > max) {
+        let sizes = || entries.iter().map(|entry| entry.payload.size());
+        if let Some(size) = sizes().find(|size| *size > max) {
             return Err(ProposeError::TooLarge { size, max });
         }
         let waiting = if self.config.broken(Mutation::UncommittedNeverFreed) {
@@ -278,11 +298,11 @@ impl Raft {
         } else {
             self.log.uncommitted_bytes()
         };
-        let size: usize = commands.iter().map(Bytes::len).sum();
+        let size: usize = sizes().sum();
         if waiting > 0 && waiting + size as u64 > self.config.max_uncommitted_bytes as u64 {
             return Err(ProposeError::Busy);
         }
-        Ok(commands.into_iter().map(|command| self.append(Payload::Command(command))).collect())
+        Ok(())
     }
 
     /// Starts the change to another configuration, through a joint one if need be. It is complete when
@@ -372,6 +392,9 @@ impl Raft {
             self.beat();
         }
         self.pump();
+        if let Some((_, ops)) = output.persist.take() {
+            self.writes.reuse(ops);
+        }
         output.clear();
         std::mem::swap(output, &mut self.output);
         let waits = !output.send_after_persist.is_empty();

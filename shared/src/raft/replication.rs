@@ -1,6 +1,7 @@
 //! Log replication as the leader does it (§3.5), and what commits (§3.6.2).
 
 use super::config::Config;
+use super::entries::Entries;
 use super::log::Log;
 use super::message::{AppendOutcome, Message, Round, StepError};
 use super::mutation::Mutation;
@@ -13,13 +14,17 @@ use crate::time::Time;
 impl Raft {
     /// Adds an entry of the own term at the end of the log.
     pub(super) fn append(&mut self, payload: Payload) -> Position {
-        let index = self.log.last().index.next();
-        let entry = Entry { term: self.hard_state.term, index, payload };
+        let entry = Entry { term: self.hard_state.term, index: self.log.last().index.next(), payload };
         let position = entry.position();
-        self.log.push(entry);
-        self.writes.appended(index);
-        self.wake_replication();
+        self.append_run(vec![entry].into());
         position
+    }
+
+    /// Adds entries of the own term at the end of the log. They go to disk and to the followers as they are.
+    pub(super) fn append_run(&mut self, entries: Entries) {
+        self.writes.appended(self.log.last().index.next());
+        self.log.extend(entries);
+        self.wake_replication();
     }
 
     pub(super) fn wake_replication(&mut self) {
@@ -54,7 +59,10 @@ impl Raft {
         let Some(term) = self.log.term_at(index) else { return };
         let previous = Position { term, index };
         let commit = self.log.commit();
-        self.send(to, Message::Append { term: self.hard_state.term, previous, entries: Vec::new(), commit });
+        self.send(
+            to,
+            Message::Append { term: self.hard_state.term, previous, entries: Entries::default(), commit },
+        );
     }
 
     pub(super) fn handle_append_response(

@@ -46,7 +46,7 @@ impl SnapshotTransfer {
             offset: range.start as u64,
             data: self.snapshot.data.slice(range),
         };
-        Message::Snapshot { term, chunk }
+        Message::Snapshot { term, chunk: Box::new(chunk) }
     }
 }
 

@@ -86,7 +86,7 @@ impl Raft {
             }
             Message::Heartbeat { commit, round, .. } => self.handle_heartbeat(from, commit, round),
             Message::Snapshot { chunk, .. } => {
-                self.handle_snapshot(from, chunk);
+                self.handle_snapshot(from, *chunk);
                 Ok(())
             }
             _ => Ok(()),

@@ -1,5 +1,6 @@
 //! What goes to disk and what comes back from it.
 
+use super::entries::Entries;
 use super::membership::Membership;
 use super::types::{Entry, HardState, Index, Payload, Position, Term};
 use crate::ids::NodeId;
@@ -52,7 +53,7 @@ impl Stored {
                 if let Some(first) = entries.first().map(|entry| entry.index) {
                     self.entries.retain(|entry| entry.index < first);
                 }
-                self.entries.extend(entries);
+                self.entries.extend_from_slice(&entries);
             }
             StorageOp::Snapshot(snapshot) => {
                 self.entries.clear();
@@ -72,7 +73,7 @@ pub enum StorageOp {
     /// Replaces the stored hard state.
     HardState(HardState),
     /// Adds these entries, after removing every stored entry from the first one's index on. Never empty.
-    Append(Vec<Entry>),
+    Append(Entries),
     /// A leader's snapshot: replaces the stored snapshot and *all* stored entries.
     Snapshot(Snapshot),
     /// This member's own snapshot: replaces the stored one; stored entries before `first_kept` are removed.

@@ -102,12 +102,7 @@ impl Entry {
 
     /// What this entry counts in every limit by bytes: its payload and a fixed share for its frame.
     pub fn size(&self) -> usize {
-        ENTRY_OVERHEAD_BYTES
-            + match &self.payload {
-                Payload::Noop => 0,
-                Payload::Command(command) => command.len(),
-                Payload::Membership(membership) => membership.size(),
-            }
+        ENTRY_OVERHEAD_BYTES + self.payload.size()
     }
 }
 
@@ -120,9 +115,19 @@ pub enum Payload {
     /// A leader's first entry: with it, all entries of earlier terms commit (§3.6.2, §6.4).
     Noop,
     /// A command of the state machine. Raft never looks inside.
-    Command(Bytes),
+    Command(#[serde(deserialize_with = "crate::in_place::deserialize")] Bytes),
     /// A configuration of the cluster, in force from the moment it is in a log (§4.1).
     Membership(Arc<Membership>),
+}
+
+impl Payload {
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Payload::Noop => 0,
+            Payload::Command(command) => command.len(),
+            Payload::Membership(membership) => membership.size(),
+        }
+    }
 }
 
 /// What a member must not forget (§3.4): its term, and whom it gave its vote in it.

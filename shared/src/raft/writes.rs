@@ -17,6 +17,8 @@ pub(super) struct Writes {
     sequence: PersistSequence,
     in_flight: VecDeque<Batch>,
     durable: Index,
+    /// The memory of an earlier batch's list.
+    spare: Vec<StorageOp>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +40,7 @@ impl Writes {
             sequence: PersistSequence::ZERO,
             in_flight: VecDeque::new(),
             durable,
+            spare: Vec::new(),
         }
     }
 
@@ -101,11 +104,18 @@ impl Writes {
             sequence: _,
             in_flight,
             durable,
+            spare: _,
         } = self;
         (hard_state_changed, first_unwritten, installed, compacted, in_flight.len(), durable).hash(hasher);
         for Batch { sequence: _, last, has_hard_state, handed_out_at: _ } in in_flight {
             (last, has_hard_state).hash(hasher);
         }
+    }
+
+    /// Takes back the list of a batch that was carried out.
+    pub fn reuse(&mut self, mut ops: Vec<StorageOp>) {
+        ops.clear();
+        self.spare = ops;
     }
 
     /// Hands out a batch. With nothing to write it is a barrier if one is `wanted` and earlier batches are on their way.
@@ -116,8 +126,8 @@ impl Writes {
         hard_state: HardState,
         wanted: bool,
     ) -> Option<(PersistSequence, Vec<StorageOp>)> {
+        let mut ops = std::mem::take(&mut self.spare);
         let has_hard_state = std::mem::take(&mut self.hard_state_changed);
-        let mut ops = Vec::new();
         if has_hard_state {
             ops.push(StorageOp::HardState(hard_state));
         }
@@ -125,15 +135,13 @@ impl Writes {
             ops.push(StorageOp::Snapshot(snapshot));
         }
         if let Some(first) = self.first_unwritten.take() {
-            let entries = log.entries_from(first.max(log.base().index.next()), usize::MAX);
-            if !entries.is_empty() {
-                ops.push(StorageOp::Append(entries));
-            }
+            ops.extend(log.runs_from(first).map(StorageOp::Append));
         }
         if let Some((snapshot, first_kept)) = self.compacted.take() {
             ops.push(StorageOp::CompactTo { snapshot, first_kept });
         }
         if ops.is_empty() && (!wanted || self.in_flight.is_empty()) {
+            self.spare = ops;
             return None;
         }
         self.sequence = self.sequence.next();

@@ -19,7 +19,7 @@ fn entry(index: u64, term: u64, command: &str) -> Entry {
 }
 
 fn append(entries: &[Entry]) -> PersistOp {
-    PersistOp::Raft(StorageOp::Append(entries.to_vec()))
+    PersistOp::Raft(StorageOp::Append(entries.to_vec().into()))
 }
 
 fn vote(term: u64, vote: u8) -> PersistOp {

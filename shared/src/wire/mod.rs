@@ -8,6 +8,10 @@ pub mod identity;
 pub mod peer;
 pub mod session;
 
+use crate::in_place;
+use bytes::Bytes;
+use postcard::ser_flavors::Flavor;
+use postcard::serialize_with_flavor;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the frames between a node and its relay.
@@ -33,7 +37,33 @@ pub enum DecodeError {
 
 /// Encodes a value behind its protocol's version byte.
 pub fn encode<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![version]).expect("postcard writes every type of this protocol to a Vec")
+    // Measured first: growing would allocate, and copy, several times.
+    let size =
+        postcard::experimental::serialized_size(value).expect("every type of this protocol has a size");
+    let mut bytes = Vec::with_capacity(1 + size);
+    bytes.push(version);
+    serialize_with_flavor(value, Append(bytes)).expect("postcard writes every type of this protocol to a Vec")
+}
+
+/// Writes slices at once, where postcard's own flavor for any collection writes byte after byte.
+struct Append(Vec<u8>);
+
+impl Flavor for Append {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
 }
 
 /// Decodes what [`encode`] wrote; `bytes_max` is the named limit for this kind of frame.
@@ -49,6 +79,15 @@ pub fn decode<T: DeserializeOwned>(version: u8, bytes: &[u8], bytes_max: usize) 
         Ok((value, [])) => Ok(value),
         _ => Err(DecodeError::Malformed),
     }
+}
+
+/// The same; commands in it stay where they are, in memory that they share with `bytes`.
+pub fn decode_in_place<T: DeserializeOwned>(
+    version: u8,
+    bytes: Bytes,
+    bytes_max: usize,
+) -> Result<T, DecodeError> {
+    in_place::decode(bytes, |bytes| decode(version, bytes, bytes_max))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Frames between members. The relay carries them and never looks inside.
 
 use super::session::Frame;
-use super::{DecodeError, PEER_VERSION, decode, encode};
+use super::{DecodeError, PEER_VERSION, decode_in_place, encode};
 use crate::ids::{Hash, JobId, NodeId};
 use crate::limits;
 use crate::node::{BlockName, Function, TaskOutput};
@@ -249,6 +249,6 @@ impl PeerMessage {
                 bytes_max: limits::FRAME_BULK_BYTES_MAX,
             });
         }
-        decode(PEER_VERSION, &frame.head, limits::FRAME_HEAD_BYTES_MAX)
+        decode_in_place(PEER_VERSION, frame.head.clone(), limits::FRAME_HEAD_BYTES_MAX)
     }
 }

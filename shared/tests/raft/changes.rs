@@ -217,7 +217,7 @@ fn a_configuration_that_is_taken_back_is_noticed() {
         raft.step(now, n(2), Message::Heartbeat { term, commit: Index::ZERO, round: Round(1) }).unwrap();
         let _the_leader_is_news = raft.take_output();
         let (previous, commit) = (Position::new(1, 1), Index::ZERO);
-        let append = Message::Append { term, previous, entries: vec![at(2, 2, instead)], commit };
+        let append = Message::Append { term, previous, entries: vec![at(2, 2, instead)].into(), commit };
         raft.step(now, n(2), append).unwrap();
         assert!(raft.take_output().state_changed);
         assert_eq!(raft.status().membership.voters, expected);

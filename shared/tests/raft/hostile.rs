@@ -82,7 +82,7 @@ fn message() -> impl Strategy<Value = Message> {
             .prop_map(|((term, previous, commit), entries)| Message::Append {
                 term,
                 previous,
-                entries,
+                entries: entries.into(),
                 commit
             }),
         (term(), outcome).prop_map(|(term, outcome)| Message::AppendResponse { term, outcome }),
@@ -92,7 +92,7 @@ fn message() -> impl Strategy<Value = Message> {
             round: Round(round)
         }),
         (term(), small()).prop_map(|(term, round)| Message::HeartbeatResponse { term, round: Round(round) }),
-        (term(), chunk()).prop_map(|(term, chunk)| Message::Snapshot { term, chunk }),
+        (term(), chunk()).prop_map(|(term, chunk)| Message::Snapshot { term, chunk: Box::new(chunk) }),
         (term(), position(), small()).prop_map(|(term, last, received)| Message::SnapshotResponse {
             term,
             last,
@@ -205,7 +205,12 @@ fn a_term_out_of_reach_is_not_followed() {
             Message::PreVoteResponse { term, request: term, refusal: Some(Refusal::LogBehind) },
             Message::Heartbeat { term, commit: Index::ZERO, round: Round(1) },
             Message::HeartbeatResponse { term, round: Round(1) },
-            Message::Append { term, previous: Position::ZERO, entries: Vec::new(), commit: Index::ZERO },
+            Message::Append {
+                term,
+                previous: Position::ZERO,
+                entries: Entries::default(),
+                commit: Index::ZERO,
+            },
         ]
     };
     let furthest = own.get() + limits::RAFT_TERM_JUMP_MAX;

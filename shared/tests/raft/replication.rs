@@ -50,8 +50,8 @@ fn commands_commit_in_order_on_all() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
     let commands: Vec<Bytes> = (0..100).map(|number| Bytes::from(number.to_string())).collect();
-    let positions = cluster.with(leader, |raft, now| raft.propose(now, commands)).unwrap();
-    assert_eq!(positions.len(), 100);
+    let entries = cluster.with(leader, |raft, now| raft.propose(now, commands)).unwrap();
+    assert_eq!(entries.len(), 100);
     cluster.run_for(ms(20));
     let expected: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     for number in 1..=3 {
@@ -119,7 +119,7 @@ fn entries_travel_in_windows() {
     let leader = cluster.elect();
     cluster.settle();
     cluster.network.keeps_sent = true;
-    let commands = (0..10).map(|number: u8| Bytes::from(vec![number])).collect();
+    let commands = (0..10).map(|number: u8| Bytes::from(vec![number]));
     cluster.with(leader, |raft, now| raft.propose(now, commands)).unwrap();
     assert_eq!(cluster.network.sent.len(), 4, "a full window waits");
     cluster.settle();

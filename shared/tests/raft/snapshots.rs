@@ -104,7 +104,7 @@ fn a_log_that_holds_all_of_a_snapshot_stays() {
         offset: 0,
         data: Bytes::new(),
     };
-    cluster.step(n(1), n(2), Message::Snapshot { term: Term::new(2), chunk }).unwrap();
+    cluster.step(n(1), n(2), Message::Snapshot { term: Term::new(2), chunk: Box::new(chunk) }).unwrap();
     let status = cluster.status(n(1));
     assert_eq!((status.last, status.commit), (Position::new(1, 4), Index::new(3)));
     assert_eq!(cluster.nodes[&n(1)].installs, 0);
@@ -120,7 +120,7 @@ fn bytes_that_do_not_match_their_digest_are_not_installed() {
         offset: 0,
         data: Bytes::from_static(b"wrong"),
     };
-    cluster.step(n(1), n(2), Message::Snapshot { term: Term::new(2), chunk }).unwrap();
+    cluster.step(n(1), n(2), Message::Snapshot { term: Term::new(2), chunk: Box::new(chunk) }).unwrap();
     assert_eq!(cluster.nodes[&n(1)].installs, 0);
     assert_eq!(cluster.status(n(1)).commit, Index::ZERO);
 }

@@ -39,7 +39,7 @@ fn founding(me: NodeId) -> Vec<PersistOp> {
     vec![
         PersistOp::Cluster(ClusterId::from_bytes(*b"test-clust")),
         PersistOp::Raft(StorageOp::HardState(HardState { term: Term::new(3), vote: Some(me) })),
-        PersistOp::Raft(StorageOp::Append(stored.entries)),
+        PersistOp::Raft(StorageOp::Append(stored.entries.into())),
     ]
 }
 

@@ -1,20 +1,15 @@
 //! The log (§3.5) from its base on, held in memory, with what is known about it: commit, delivery, configurations.
 
+mod runs;
+
+use super::entries::Entries;
 use super::membership::Membership;
 use super::output::NewError;
 use super::storage::{Snapshot, SnapshotMeta};
 use super::types::{Entry, Index, Payload, Position, Term};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use runs::Runs;
 use std::sync::Arc;
-
-/// An entry and the bytes of all entries up to its end, so that any range is measured by one subtraction: sums that
-/// are never kept cannot leak.
-#[derive(Clone, Debug, Hash)]
-struct Slot {
-    entry: Entry,
-    end: u64,
-}
 
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Log {
@@ -24,7 +19,7 @@ pub(super) struct Log {
     /// The entry before the first one here.
     base: Position,
     base_end: u64,
-    slots: VecDeque<Slot>,
+    runs: Runs,
     /// In order, never empty: the configuration of the snapshot, or the last before, and all in later entries.
     configurations: Vec<(Index, Arc<Membership>)>,
     commit: Index,
@@ -43,7 +38,7 @@ impl Log {
             base: restored_base(&meta, &entries)?,
             base_end: 0,
             snapshot_end: 0,
-            slots: VecDeque::with_capacity(entries.len()),
+            runs: Runs::default(),
             configurations: vec![(meta.last.index, Arc::new(meta.membership))],
             commit: meta.last.index,
             delivered: meta.last.index,
@@ -52,9 +47,7 @@ impl Log {
             configuration_at_commit: false,
         };
         let base = log.base.index;
-        for entry in entries.into_iter().filter(|entry| entry.index > base) {
-            log.push(entry);
-        }
+        log.extend(entries.into_iter().filter(|entry| entry.index > base).collect());
         log.snapshot_end = log.end_of(meta.last.index);
         Ok(log)
     }
@@ -73,7 +66,7 @@ impl Log {
     }
 
     pub fn last(&self) -> Position {
-        self.slots.back().map_or(self.base, |slot| slot.entry.position())
+        self.runs.last().unwrap_or(self.base)
     }
 
     pub fn commit(&self) -> Index {
@@ -113,31 +106,19 @@ impl Log {
         if index == self.base.index {
             return Some(self.base.term);
         }
-        self.slot_of(index).map(|slot| slot.entry.term)
+        self.runs.get(index).map(|entry| entry.term)
     }
 
     pub fn holds(&self, position: Position) -> bool {
         self.term_at(position.index) == Some(position.term)
     }
 
-    fn slot_of(&self, index: Index) -> Option<&Slot> {
-        if index <= self.base.index {
-            return None;
-        }
-        self.slots.get(self.offset_of(index))
-    }
-
-    /// Where the entry after the base has offset zero.
-    fn offset_of(&self, index: Index) -> usize {
-        usize::try_from(index.distance_from(self.base.index.next())).unwrap_or(usize::MAX)
-    }
-
     fn end_of(&self, index: Index) -> u64 {
-        self.slot_of(index).map_or(self.base_end, |slot| slot.end)
+        self.runs.end_of(index).unwrap_or(self.base_end)
     }
 
     pub fn uncommitted_bytes(&self) -> u64 {
-        self.end_of(self.last().index) - self.end_of(self.commit)
+        self.runs.end(self.base_end) - self.end_of(self.commit)
     }
 
     /// Entries and bytes that were delivered since the snapshot.
@@ -146,49 +127,40 @@ impl Log {
         (entries, self.end_of(self.delivered).saturating_sub(self.snapshot_end))
     }
 
-    /// Adds the entry that comes next.
-    pub fn push(&mut self, entry: Entry) {
-        debug_assert_eq!(entry.index, self.last().index.next());
-        if let Payload::Membership(membership) = &entry.payload
-            && entry.index > self.snapshot_index()
-        {
-            self.configurations.push((entry.index, membership.clone()));
+    /// Adds the entries that come next.
+    pub fn extend(&mut self, entries: Entries) {
+        debug_assert!(entries.first().is_none_or(|first| first.index == self.last().index.next()));
+        for entry in &entries {
+            if let Payload::Membership(membership) = &entry.payload
+                && entry.index > self.snapshot_index()
+            {
+                self.configurations.push((entry.index, membership.clone()));
+            }
         }
-        let end = self.slots.back().map_or(self.base_end, |slot| slot.end) + entry.size() as u64;
-        self.slots.push_back(Slot { entry, end });
+        self.runs.extend(entries, self.base_end);
     }
 
     /// Removes the entries from `first` on, and with them their configurations.
     pub fn truncate(&mut self, first: Index) {
         debug_assert!(first > self.commit, "committed entries stay");
-        self.slots.truncate(self.offset_of(first));
+        self.runs.truncate(first);
         self.configurations.retain(|(index, _)| *index < first);
     }
 
     /// Entries from `first` on, up to a number of bytes, but at least one if there is one.
-    pub fn entries_from(&self, first: Index, max_bytes: usize) -> Vec<Entry> {
-        let offset = self.offset_of(first.max(self.base.index.next()));
-        let available = self.slots.len().saturating_sub(offset);
-        if available == 0 {
-            return Vec::new();
-        }
-        let limit = self.end_of(first.previous().max(self.base.index)).saturating_add(max_bytes as u64);
-        let fitting = self.slots.partition_point(|slot| slot.end <= limit).saturating_sub(offset);
-        self.slots.range(offset..offset + fitting.max(1)).map(|slot| slot.entry.clone()).collect()
+    pub fn entries_from(&self, first: Index, max_bytes: usize) -> Entries {
+        self.runs.take(first.max(self.base.index.next()), max_bytes as u64)
+    }
+
+    /// All entries from `first` on, as they came.
+    pub fn runs_from(&self, first: Index) -> impl Iterator<Item = Entries> {
+        self.runs.from(first.max(self.base.index.next()))
     }
 
     /// Where to look for agreement with a log that has `hint`: our last entry at or before its index whose term is no
     /// higher. Everything after it in either log conflicts, so one question skips a whole term (§3.5).
     pub fn agreement_before(&self, hint: Position) -> Position {
-        let end = self.offset_of(hint.index.next()).min(self.slots.len());
-        if hint.index <= self.base.index {
-            return self.base;
-        }
-        let terms_ascend = self.slots.partition_point(|slot| slot.entry.term <= hint.term);
-        match end.min(terms_ascend).checked_sub(1) {
-            Some(offset) => self.slots[offset].entry.position(),
-            None => self.base,
-        }
+        self.runs.last_not_after(hint).unwrap_or(self.base)
     }
 
     /// Moves the commit index up to `index`, which this log must hold. Says whether it moved.
@@ -203,11 +175,8 @@ impl Log {
 
     /// Gives out what is committed and has not been given out.
     pub fn deliver(&mut self, committed: &mut Vec<Entry>) {
-        if self.delivered < self.commit {
-            let range = self.offset_of(self.delivered.next())..self.offset_of(self.commit.next());
-            committed.extend(self.slots.range(range).map(|slot| slot.entry.clone()));
-            self.delivered = self.commit;
-        }
+        self.runs.copy(self.delivered, self.commit, committed);
+        self.delivered = self.commit;
     }
 
     /// A snapshot of what was delivered up to `applied` takes the place of the entries before, but for a tail.
@@ -225,10 +194,10 @@ impl Log {
         self.snapshot = Some(snapshot.clone());
 
         let new_base = Index::new(applied.get().saturating_sub(tail));
-        let surplus = new_base.distance_from(self.base.index) as usize;
-        if let Some(last) = self.slots.drain(..surplus).last() {
-            self.base = last.entry.position();
-            self.base_end = last.end;
+        if let Some(last) = self.runs.get(new_base) {
+            self.base = last.position();
+            self.base_end = self.end_of(new_base);
+            self.runs.remove_to(new_base);
         }
         Some((snapshot, self.base.index.next()))
     }
@@ -236,7 +205,7 @@ impl Log {
     /// A leader's snapshot takes the place of everything here.
     pub fn install(&mut self, snapshot: Snapshot, membership: Membership) {
         let last = snapshot.meta.last;
-        self.slots.clear();
+        self.runs.clear();
         self.base = last;
         self.base_end = 0;
         self.snapshot_end = 0;

@@ -42,7 +42,7 @@ fn push(log: &mut Log, model: &mut Model, term_grows: bool, payload: Payload) {
     let term = if term_grows || last.term == Term::ZERO { last.term.next() } else { last.term };
     let entry = Entry { term, index: last.index.next(), payload };
     model.entries.push(entry.clone());
-    log.push(entry);
+    log.extend(vec![entry].into());
 }
 
 fn apply(log: &mut Log, model: &mut Model, change: Change) {
@@ -78,7 +78,7 @@ fn apply(log: &mut Log, model: &mut Model, change: Change) {
             }
         }
         Change::Restart => {
-            let kept = log.entries_from(log.base().index.next(), usize::MAX);
+            let kept = log.entries_from(log.base().index.next(), usize::MAX).to_vec();
             *log = Log::restore(log.snapshot().cloned(), kept).unwrap();
             model.commit = model.snapshot;
             model.delivered = model.snapshot;
@@ -90,7 +90,7 @@ fn check(log: &Log, model: &Model) {
     let base = log.base().index.get() as usize;
     let first_kept = &model.entries[base..];
     assert_eq!(log.last(), model.entries.last().map(Entry::position).unwrap_or_default());
-    assert_eq!(log.entries_from(Index::new(base as u64 + 1), usize::MAX), first_kept);
+    assert_eq!(*log.entries_from(Index::new(base as u64 + 1), usize::MAX), *first_kept);
     for entry in first_kept {
         assert!(log.holds(entry.position()));
     }
@@ -134,7 +134,7 @@ proptest! {
         }
         let available = &model.entries[first.min(sizes.len())..];
         let taken = log.entries_from(Index::new(first as u64 + 1), max_bytes);
-        prop_assert_eq!(&taken, &available[..taken.len()]);
+        prop_assert_eq!(&*taken, &available[..taken.len()]);
         let total: usize = taken.iter().map(Entry::size).sum();
         prop_assert!(taken.len() <= 1 || total <= max_bytes);
         if let Some(next) = available.get(taken.len()) {

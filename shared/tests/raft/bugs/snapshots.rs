@@ -17,14 +17,16 @@ pub fn a_snapshot_replaces_a_conflicting_tail_and_the_configuration(config: Conf
         data,
     };
     cluster.network.keeps_sent = true;
-    cluster.step(n(1), n(4), Message::Snapshot { term: Term::new(3), chunk: chunk.clone() }).unwrap();
+    cluster
+        .step(n(1), n(4), Message::Snapshot { term: Term::new(3), chunk: Box::new(chunk.clone()) })
+        .unwrap();
     let status = cluster.status(n(1));
     assert_eq!((status.last, status.commit), (Position::new(3, 4), Index::new(4)));
     assert_eq!(*status.membership, membership);
     assert_eq!(cluster.applied(n(1)), ["three"]);
     assert!(cluster.nodes[&n(1)].disk.entries.is_empty(), "nothing of the old tail is on disk");
     // The same once more is acknowledged and not installed again.
-    cluster.step(n(1), n(4), Message::Snapshot { term: Term::new(3), chunk }).unwrap();
+    cluster.step(n(1), n(4), Message::Snapshot { term: Term::new(3), chunk: Box::new(chunk) }).unwrap();
     assert_eq!(cluster.nodes[&n(1)].installs, 1);
     let acknowledged = Message::AppendResponse {
         term: Term::new(3),

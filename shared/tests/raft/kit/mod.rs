@@ -143,7 +143,7 @@ impl Cluster {
 
     pub fn propose(&mut self, id: NodeId, command: &str) -> Result<Position, ProposeError> {
         let command = Bytes::copy_from_slice(command.as_bytes());
-        self.with(id, |raft, now| raft.propose(now, vec![command])).map(|positions| positions[0])
+        self.with(id, |raft, now| raft.propose(now, [command])).map(|entries| entries[0].position())
     }
 
     pub fn step(&mut self, to: NodeId, from: NodeId, message: Message) -> Result<(), StepError> {

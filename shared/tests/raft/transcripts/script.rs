@@ -199,11 +199,12 @@ impl Script {
     }
 
     fn propose(&mut self, id: NodeId, commands: &[&str]) {
-        let commands = commands.iter().map(|command| Bytes::copy_from_slice(command.as_bytes())).collect();
+        let commands = commands.iter().map(|command| Bytes::copy_from_slice(command.as_bytes()));
         let answer = self.cluster.with(id, |raft, now| raft.propose(now, commands));
-        let positions =
-            |positions: Vec<Position>| positions.iter().map(Position::to_string).collect::<Vec<_>>();
-        self.answer(answer.map(|answer| format!("accepted as {}", positions(answer).join(" "))));
+        let positions = answer.map(|entries| {
+            entries.iter().map(|entry| entry.position().to_string()).collect::<Vec<_>>().join(" ")
+        });
+        self.answer(positions.map(|positions| format!("accepted as {positions}")));
     }
 
     fn change(&mut self, id: NodeId, members: &[&str]) {
