@@ -67,10 +67,20 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("linearizability", &[]),
     ("xtask", &[]),
     ("relay/testkit", &[]),
+    ("benches", &["wordraft-shared"]),
 ];
 
-const MEMBERS: &[&str] =
-    &["wordraft-shared", "relay", "web-peer", "simulator", "model", "linearizability", "xtask", "testkit"];
+const MEMBERS: &[&str] = &[
+    "wordraft-shared",
+    "relay",
+    "web-peer",
+    "simulator",
+    "model",
+    "linearizability",
+    "xtask",
+    "testkit",
+    "benches",
+];
 
 /// Checks every source file below `root`, and tells everything that is wrong at once.
 pub fn check(root: &Path) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo xtask run` sets up and starts everything; `cargo xtask test` is all that CI runs.
 
 mod apt;
+mod bench;
 mod chromium;
 mod dist;
 mod duplicates;
@@ -28,6 +29,8 @@ Usage: cargo xtask COMMAND
   tools                        only install the Wasm target and the pinned tools
   page                         only build the page into dist/
   sim [ARGS]                   the simulator, in release (for instance: sim --seeds 1000)
+  bench raft [--rounds N]      the consensus core beside raft-rs
+  bench size                   what the core weighs as a Wasm module beside raft-rs, and the page's files
   dist                         an archive with the optimised binary and its checksum, in target/package";
 
 fn main() -> ExitCode {
@@ -59,8 +62,10 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
         }
         "page" => page::build(&workspace, &tools::ensure(&workspace)?)?,
         "sim" => workspace.cargo_run_release("simulator", "simulator", rest)?,
+        "bench" if bench::bench(&workspace, rest)? => {}
         "dist" => dist::dist(&workspace)?,
         "help" | "--help" | "-h" => println!("{USAGE}"),
+        "bench" => return Ok(usage_error("there is no such benchmark")),
         unknown => return Ok(usage_error(&format!("there is no command \"{unknown}\""))),
     }
     Ok(ExitCode::SUCCESS)

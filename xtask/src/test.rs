@@ -8,7 +8,7 @@ use crate::chromium::{self, Chromium};
 use crate::step::note;
 use crate::wasm_target::{self, WASM_TARGET, WasmTarget};
 use crate::workspace::{Workspace, check};
-use crate::{duplicates, layers, network_tools, page, tools};
+use crate::{bench, duplicates, layers, network_tools, page, tools};
 use anyhow::bail;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -85,9 +85,19 @@ fn static_checks(workspace: &Workspace, tally: &mut Tally, target: &WasmTarget) 
     let native = ["--locked", "--workspace", "--exclude", "web-peer"];
     let wasm = ["--locked", "--package", "web-peer", "--target", WASM_TARGET];
     tally.check("Format", "rustfmt has the last word", || {
-        check(&mut workspace.cargo(&["fmt", "--all", "--check"]))
+        check(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
+        check(&mut workspace.cargo(&["fmt", "--all", "--check", "--manifest-path", bench::MANIFEST]))
     });
     tally.check("Clippy, native", "warnings are errors", || clippy(workspace, &native));
+    tally.check("Clippy, benchmarks", "they are built only when asked for, and must not rot", || {
+        check(bench::cargo(workspace, "clippy").args([
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    });
     if target.has_lints() {
         let why = "the page's code compiles only for its own target";
         tally.check("Clippy, Wasm", why, || clippy(workspace, &wasm));
@@ -118,7 +128,7 @@ fn native_tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> 
     let mut packages = vec!["--locked", "--workspace", "--exclude", "web-peer", "--exclude", "model"];
     let tests = integration_tests(
         workspace,
-        &["shared", "relay", "relay/testkit", "simulator", "linearizability", "xtask", "benches"],
+        &["shared", "relay", "relay/testkit", "simulator", "linearizability", "xtask"],
         |name| !name.starts_with(BROWSER_TESTS),
     )?;
     let documented = packages.clone();
@@ -129,6 +139,9 @@ fn native_tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> 
     })?;
     tally.tests("Tests", "units, protocols, properties, and real processes on real sockets", || {
         with_arguments(workspace.cargo(&["test", "--no-fail-fast"]), &packages)
+    });
+    tally.tests("Benchmarks", "both sides do the work that is measured; nothing is measured here", || {
+        bench::cargo(workspace, "test")
     });
     tally.tests("Documentation tests", "the examples in the documentation run", || {
         with_arguments(workspace.cargo(&["test", "--doc"]), &documented)

@@ -1,0 +1,41 @@
+//! `cargo xtask bench`: wordraft beside others. The benchmarks are a workspace of their own, built only when asked for.
+
+use crate::wasm_target::WASM_TARGET;
+use crate::workspace::{Workspace, check};
+use crate::{page, tools};
+use std::process::Command;
+
+pub const MANIFEST: &str = "benches/Cargo.toml";
+/// Packages that are weighed as Wasm modules.
+const WEIGHED: [&str; 2] = ["size-core", "size-raft-rs"];
+
+/// Cargo for the benchmarks' workspace, with its output beside everything else's.
+pub fn cargo(workspace: &Workspace, subcommand: &str) -> Command {
+    let mut command = workspace.cargo(&[subcommand]);
+    command.args(["--locked", "--manifest-path", MANIFEST, "--target-dir"]).arg(workspace.target());
+    command
+}
+
+/// Gives false for a benchmark that there is not.
+pub fn bench(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<bool> {
+    match arguments.first().map(String::as_str) {
+        Some("raft") => check(cargo(workspace, "run").args(["--release", "--"]).args(arguments))?,
+        Some("size") => size(workspace)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn size(workspace: &Workspace) -> anyhow::Result<()> {
+    let target = tools::ensure(workspace)?;
+    let dist = workspace.root().join("dist");
+    if !dist.join("index.html").is_file() {
+        page::build(workspace, &target)?;
+    }
+    let mut build = target.cargo(workspace, &["build", "--locked", "--manifest-path", MANIFEST]);
+    build.args(["--profile", "size", "--target", WASM_TARGET, "--target-dir"]).arg(workspace.target());
+    check(build.args(WEIGHED.iter().flat_map(|package| ["--package", package])))?;
+    let built = workspace.target().join(WASM_TARGET).join("size");
+    let modules = WEIGHED.map(|package| built.join(package.replace('-', "_")).with_extension("wasm"));
+    check(cargo(workspace, "run").args(["--release", "--", "size"]).args(modules).arg(dist))
+}
