@@ -157,6 +157,9 @@ pub const VOTERS_MAX: usize = 7;
 /// Entries of one append message of Raft; one larger command travels alone.
 pub const RAFT_APPEND_BYTES: usize = 256 << 10;
 
+/// Batches that a member gives to its disk without an acknowledgement.
+pub const RAFT_WRITES_IN_FLIGHT_MAX: usize = 1_024;
+
 /// Entries that a Raft leader accepts beyond what is committed.
 pub const RAFT_UNCOMMITTED_BYTES_MAX: usize = 16 << 20;
 

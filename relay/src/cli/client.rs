@@ -152,7 +152,7 @@ async fn refused(response: Response) -> Failure {
 
 fn kind(status: StatusCode, code: &str) -> Kind {
     match (code, status) {
-        ("no_quorum" | "not_ready" | "no_node" | "busy" | "unknown_outcome", _) => Kind::Unavailable,
+        ("no_quorum" | "not_ready" | "no_node" | "busy", _) => Kind::Unavailable,
         (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Kind::NotAllowed,
         (_, StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED) => Kind::NotFound,
         (_, StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT) => Kind::TimedOut,

@@ -74,6 +74,7 @@ impl NodeHandle {
     pub async fn request(&self, request: Request) -> Result<Reply, RequestError> {
         let Ok(_place) = self.places.clone().try_acquire_owned() else { return Err(busy()) };
         let id = RequestId(self.requests.fetch_add(1, Ordering::Relaxed));
+        let is_change = request.is_change();
         let (answer, answered) = oneshot::channel();
         if self.orders.send(Order::Request { id, request, answer }).is_err() {
             return Err(self.stopped_error());
@@ -81,7 +82,12 @@ impl NodeHandle {
         let mut question = Question { id, orders: &self.orders, open: true };
         let reply = answered.await;
         question.open = false;
-        reply.unwrap_or_else(|_| Err(self.stopped_error()))
+        reply.unwrap_or_else(|_| {
+            let error = self.stopped_error();
+            // It may be on its way to the leader, or in the log.
+            let code = if is_change { ErrorCode::UnknownOutcome } else { error.code };
+            Err(RequestError { code, ..error })
+        })
     }
 
     /// What happens from now on. A watcher that is slow misses the oldest.

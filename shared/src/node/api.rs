@@ -97,6 +97,22 @@ pub enum Request {
     Leave,
 }
 
+impl Request {
+    /// Whether the cluster is not what it was once this is done. Without an answer it may happen or not.
+    pub fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Request::FinishUpload { .. }
+                | Request::DeleteDocument { .. }
+                | Request::SubmitJob { .. }
+                | Request::CancelJob { .. }
+                | Request::ChangeKey { .. }
+                | Request::Transfer { .. }
+                | Request::RemoveMember { .. }
+        )
+    }
+}
+
 /// What a read has to see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -70,7 +70,8 @@ impl Raft {
     /// Somebody else is about to stand: to do the same at the same time would split the votes. The wait is too short for
     /// a member that can never win to keep this one from standing.
     fn let_stand(&mut self) {
-        if matches!(self.state, State::PreCandidate(_)) {
+        // Who asked a while ago keeps the grants that it has: with slow links, two would else give way to each other.
+        if matches!(self.state, State::PreCandidate(_)) && self.has_just_asked() {
             self.take_role(State::Follower, None);
         }
         let soon = self.now + self.prompt_patience() * 2;
@@ -150,7 +151,12 @@ impl Raft {
         membership.tally(|id| votes.get(&id).copied())
     }
 
+    fn has_just_asked(&self) -> bool {
+        self.now.since(self.asked_at) <= self.config.prompt_delay * 2
+    }
+
     fn become_leader(&mut self) {
+        self.prompt_attempts = 0;
         let last = self.log.last();
         let leadership = Leadership::new(self.id, &self.log, last, self.now);
         self.take_role(State::Leader(Box::new(leadership)), Some(self.id));
@@ -189,7 +195,7 @@ impl Raft {
     fn stands_before(&self, other: NodeId, request: Term, last: Position) -> bool {
         matches!(self.state, State::PreCandidate(_))
             && request == self.hard_state.term.next()
-            && self.now.since(self.asked_at) <= self.config.prompt_delay * 2
+            && self.has_just_asked()
             && (self.log.last(), self.id) > (last, other)
             && !self.config.broken(Mutation::TiesRepeat)
     }

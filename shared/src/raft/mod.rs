@@ -174,7 +174,8 @@ impl Raft {
         if log.last().term > stored.hard_state.term {
             return Err(NewError::Stored("an entry of a term that was never entered"));
         }
-        let is_alone = log.membership().all_voters() == [id].into();
+        // With leases, somebody who led before this configuration may still count on a promise that was made here.
+        let is_alone = !config.lease_reads && log.membership().all_voters() == [id].into();
         let mut raft = Raft {
             id,
             config,
@@ -397,10 +398,15 @@ impl Raft {
         }
         output.clear();
         std::mem::swap(output, &mut self.output);
-        let waits = !output.send_after_persist.is_empty();
-        output.persist = self.writes.hand_out(self.now, &self.log, self.hard_state, waits);
-        if output.persist.is_none() {
-            output.send_now.append(&mut output.send_after_persist);
+        if self.writes.are_backed_up() {
+            // What is to be written waits here, for one write later. Whoever misses an answer asks again.
+            output.send_after_persist.clear();
+        } else {
+            let waits = !output.send_after_persist.is_empty();
+            output.persist = self.writes.hand_out(self.now, &self.log, self.hard_state, waits);
+            if output.persist.is_none() {
+                output.send_now.append(&mut output.send_after_persist);
+            }
         }
         self.log.deliver(&mut output.committed);
         output.want_snapshot = self.wants_snapshot();

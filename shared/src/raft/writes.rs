@@ -3,6 +3,7 @@
 use super::log::Log;
 use super::storage::{Snapshot, StorageOp};
 use super::types::{HardState, Index, PersistSequence};
+use crate::limits;
 use crate::time::Time;
 use std::collections::VecDeque;
 
@@ -116,6 +117,11 @@ impl Writes {
     pub fn reuse(&mut self, mut ops: Vec<StorageOp>) {
         ops.clear();
         self.spare = ops;
+    }
+
+    /// The disk stands still, and has been given as much as it may be.
+    pub fn are_backed_up(&self) -> bool {
+        self.in_flight.len() >= limits::RAFT_WRITES_IN_FLIGHT_MAX
     }
 
     /// Hands out a batch. With nothing to write it is a barrier if one is `wanted` and earlier batches are on their way.

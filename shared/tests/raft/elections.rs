@@ -1,5 +1,6 @@
 use crate::kit::*;
 use wordraft_shared::raft::*;
+use wordraft_shared::time::Duration;
 
 #[test]
 fn basic_election() {
@@ -117,9 +118,9 @@ fn prompt_election_after_the_leaders_connection_closed() {
 }
 
 /// How long a fail-over takes in virtual time: from the notice until there is a leader that has committed something.
-fn failover_millis(size: u8, seed: u64) -> u128 {
+fn failover_millis(size: u8, delay: Duration, seed: u64) -> u128 {
     let mut cluster = Cluster::new(size).seeded(seed);
-    cluster.network.delay = ms(2);
+    cluster.network.delay = delay;
     cluster.network.jitter = ms(3);
     cluster.disk_delay = ms(6);
     let leader = cluster.elect();
@@ -139,12 +140,23 @@ fn failover_millis(size: u8, seed: u64) -> u128 {
 #[test]
 fn prompt_elections_do_not_split_their_votes() {
     for size in [3, 5, 7] {
-        let mut times: Vec<u128> = (0..500).map(|seed| failover_millis(size, seed)).collect();
+        let mut times: Vec<u128> = (0..500).map(|seed| failover_millis(size, ms(2), seed)).collect();
         times.sort_unstable();
         let at = |percent: usize| times[(times.len() - 1) * percent / 100];
         eprintln!("{size} members: median {} ms, 99 of 100 {} ms, longest {} ms", at(50), at(99), at(100));
         // The shortest timeout is 300 ms: nobody waited for one.
         assert!(at(99) < 120 && at(100) < 300);
+    }
+}
+
+#[test]
+fn prompt_elections_come_to_an_end_over_slow_links_too() {
+    for size in [3, 5] {
+        let mut times: Vec<u128> = (0..300).map(|seed| failover_millis(size, ms(50), seed)).collect();
+        times.sort_unstable();
+        let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+        eprintln!("{size} members: median {} ms, 99 of 100 {} ms, longest {} ms", at(50), at(99), at(100));
+        assert!(at(100) < 5_000);
     }
 }
 

@@ -1,5 +1,6 @@
 use crate::kit::*;
 use bytes::Bytes;
+use wordraft_shared::limits;
 use wordraft_shared::raft::*;
 
 /// The logs of Figure 3.6 (Figure 7 of the short paper): the leader's, and six followers that went astray.
@@ -155,4 +156,34 @@ fn a_command_that_is_too_large_is_refused() {
     let mut propose = |size| cluster.with(leader, |raft, now| raft.propose(now, vec![vec![0; size].into()]));
     assert_eq!(propose(max + 1), Err(ProposeError::TooLarge { size: max + 1, max }));
     assert!(propose(max).is_ok());
+}
+
+#[test]
+fn a_disk_that_hangs_is_not_given_writes_without_end() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    let follower = cluster.followers()[0];
+    cluster.nodes.get_mut(&follower).unwrap().disk_hangs = true;
+    let before = cluster.status(leader);
+    cluster.propose(leader, "again and again").unwrap();
+    cluster.settle();
+    let entry = Entry {
+        term: before.term,
+        index: before.last.index.next(),
+        payload: Payload::Command("again and again".into()),
+    };
+    let append = Message::Append {
+        term: before.term,
+        previous: before.last,
+        entries: vec![entry].into(),
+        commit: before.commit,
+    };
+    for _ in 0..3 * limits::RAFT_WRITES_IN_FLIGHT_MAX {
+        cluster.step(follower, leader, append.clone()).unwrap();
+    }
+    assert_eq!(cluster.writes_waiting(follower), limits::RAFT_WRITES_IN_FLIGHT_MAX);
+    cluster.propose(leader, "on the others").unwrap();
+    cluster.settle();
+    cluster.nodes.get_mut(&follower).unwrap().disk_hangs = false;
+    cluster.commit("on all");
 }

@@ -228,7 +228,9 @@ impl Errands {
         ready: &mut Ready,
     ) {
         let now = around.now;
-        let Some(leader) = around.leader.filter(|_| errand.is_due(now)) else { return };
+        // Whoever slept through its time is not sent on its way to happen late.
+        let is_wanted = errand.is_due(now) && errand.expires_at > now;
+        let Some(leader) = around.leader.filter(|_| is_wanted) else { return };
         let command = match &mut errand.what {
             What::Write { command, .. } => Some(command.clone()),
             What::Read { .. } => None,

@@ -70,7 +70,7 @@ impl OwnSession {
     /// One call has been open for so long that the state would take none that is further ahead of it.
     pub fn is_full(&self) -> bool {
         let is_far = |first: &Sequence| self.next.get() - first.get() >= limits::SESSION_ANSWERS_MAX as u64;
-        self.open.first().is_some_and(is_far)
+        matches!(self.state, State::Open(_)) && self.open.first().is_some_and(is_far)
     }
 
     pub fn answered(&mut self, place: Place) {
@@ -82,10 +82,30 @@ impl OwnSession {
     pub fn is_gone(&mut self, place: Place) {
         if self.is_current(place) {
             self.state = State::None;
+            self.open.clear();
         }
     }
 
     fn is_current(&self, place: Place) -> bool {
         matches!(self.state, State::Open(session) if session == place.session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_session_that_is_gone_makes_way_for_another() {
+        let mut session = OwnSession::default();
+        assert!(session.take_place(Ticket(0)).is_none() && session.begin_to_open());
+        session.opened(Some(SessionId::default()));
+        let places: Vec<Place> = (0..limits::SESSION_ANSWERS_MAX as u64)
+            .map(|number| session.take_place(Ticket(number)).expect("there is a session"))
+            .collect();
+        assert!(session.is_full());
+        session.is_gone(places[0]);
+        assert!(!session.is_full(), "or nobody would ever ask for another");
+        assert!(session.take_place(Ticket(1)).is_none() && session.begin_to_open());
     }
 }

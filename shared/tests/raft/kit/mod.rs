@@ -219,6 +219,11 @@ impl Cluster {
         self.story.push(line + &leader);
     }
 
+    /// Batches that a disk has been given and has not finished.
+    pub fn writes_waiting(&self, id: NodeId) -> usize {
+        self.nodes[&id].writes.len()
+    }
+
     /// Lets a disk finish what is due.
     fn sync(&mut self, id: NodeId) {
         let node = self.nodes.get_mut(&id).unwrap();
