@@ -149,7 +149,7 @@ fn native_tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// In release: the artefacts are then those that the page's build needs anyway.
+/// In release: the artefacts are then those that the build of the counting workers needs anyway.
 fn wasm_tests(
     workspace: &Workspace,
     tally: &mut Tally,
@@ -160,7 +160,7 @@ fn wasm_tests(
     let mut targets =
         vec!["--locked", "--release", "--package", "web-peer", "--target", WASM_TARGET, "--lib"];
     targets.extend(tests.iter().flat_map(|name| ["--test", name.as_str()]));
-    tally.must("Build the Wasm tests", "with the settings of the page", || {
+    tally.must("Build the Wasm tests", "with the settings of the counting workers", || {
         check(target.cargo(workspace, &["test", "--no-run"]).args(&targets))
     })?;
     tally.tests("Wasm tests", "in a headless Chromium", || {
