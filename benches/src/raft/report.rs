@@ -83,6 +83,7 @@ pub fn report(rounds: usize) {
         }
     }
     println!();
+    println!("openraft is left out: it brings its own tasks and runtime, and does not run in this loop.");
     println!(
         "{misses} cells miss a goal (commits/s at least {SPEED_GOAL} x raft-rs, allocations at most {ALLOCATIONS_GOAL} x)"
     );
