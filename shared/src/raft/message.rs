@@ -57,7 +57,7 @@ pub enum Message {
         term: Term,
         round: Round,
     },
-    /// InstallSnapshot (§5.3): one piece of a snapshot.
+    /// InstallSnapshot (§5.1, Figure 5.3): one piece of a snapshot.
     Snapshot {
         term: Term,
         chunk: Box<SnapshotChunk>,

@@ -28,7 +28,7 @@
 //! | check-quorum (§6.2) | `heartbeat` | a leader without a majority makes way, and so does one whose disk hangs |
 //! | prompt election | `election` | a notice that the leader's connection closed replaces the wait, and may be wrong |
 //! | priority | `election` | servers stand before tabs; it lengthens patience and never refuses a vote |
-//! | pipelining (§10.2.1) | `replication`, `progress` | entries leave ahead of acknowledgements, within a window |
+//! | pipelining (§10.2.2) | `replication`, `progress` | entries leave ahead of acknowledgements, within a window |
 //! | parallel writes (§10.2.1) | `writes` | the leader sends while it writes, and counts itself when it has written |
 //! | reads (§6.4) | `reads` | one round of heartbeats instead of a log entry |
 //! | lease reads (§6.4.1) | `lease` | no round at all, where clocks can be trusted; off by default |

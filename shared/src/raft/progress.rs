@@ -1,4 +1,4 @@
-//! What a leader knows about one follower's log, and what is under way to it (§3.5, §10.2.1).
+//! What a leader knows about one follower's log, and what is under way to it (§3.5, §10.2.2).
 
 use super::config::Config;
 use super::message::Round;

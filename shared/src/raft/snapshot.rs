@@ -1,4 +1,4 @@
-//! Snapshots: log compaction (§5.1) and InstallSnapshot in pieces (§5.3).
+//! Snapshots: log compaction and InstallSnapshot in pieces (§5.1).
 //!
 //! The follower answers each piece with the number of bytes it holds, and the leader goes on from there: a transfer
 //! resumes after loss, after a reconnection and even under another leader, if that one's snapshot has the same digest.

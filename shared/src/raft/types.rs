@@ -130,7 +130,7 @@ impl Payload {
     }
 }
 
-/// What a member must not forget (§3.4): its term, and whom it gave its vote in it.
+/// What a member must not forget (§3.8): its term, and whom it gave its vote in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HardState {
     pub term: Term,
