@@ -168,14 +168,9 @@ impl Relay {
         Process::start("relay", command)
     }
 
-    fn token(&self) -> String {
-        let (_, secret) = self.link.split_once('#').expect("a relay that others can reach has a secret");
-        RoomToken::member(secret).to_text()
-    }
-
     async fn set_faults(&self, faults: &[Value]) {
         let room = format!("http://{CENTRE}:{}/api/v1/rooms/lobby", self.port);
-        let answer = Http::with_token(&room, &self.token())
+        let answer = Http::with_token(&room, &token_of(&self.link))
             .post_json("cluster/faults", &json!({ "faults": faults }))
             .await;
         answer.expect("the relay answers").ok();
@@ -188,12 +183,17 @@ fn port_in(link: &str) -> Option<u16> {
     rest.split('/').next()?.parse().ok()
 }
 
+fn token_of(link: &str) -> String {
+    let (_, secret) = link.split_once('#').expect("a relay that others can reach has a secret");
+    RoomToken::member(secret).to_text()
+}
+
 impl Server {
     async fn start(host: Host, relay: &Relay) -> Server {
         let data = tempfile::tempdir().expect("a directory for a test can be made");
         let name = format!("Server {}", host.address);
         let mut process = launch(&host, &name, &relay.link, &data);
-        let http = reach(&mut process, &relay.token()).await;
+        let http = reach(&mut process, &relay.link).await;
         let view = see(&http, "itself", |view| view["node"].is_string()).await;
         let id = view["node"].as_str().expect("just seen").to_owned();
         Server { host, name, link: relay.link.clone(), data, process, id, http }
@@ -201,8 +201,7 @@ impl Server {
 
     async fn restart(&mut self) {
         self.process = launch(&self.host, &self.name, &self.link, &self.data);
-        let (_, secret) = self.link.split_once('#').expect("a link with a secret");
-        self.http = reach(&mut self.process, &RoomToken::member(secret).to_text()).await;
+        self.http = reach(&mut self.process, &self.link).await;
     }
 }
 
@@ -222,9 +221,9 @@ fn launch(host: &Host, name: &str, link: &str, data: &TempDir) -> Process {
     Process::start(name, command)
 }
 
-async fn reach(process: &mut Process, token: &str) -> Http {
+async fn reach(process: &mut Process, link: &str) -> Http {
     let address = process.logged("an address", testkit::node::http_in).await;
-    Http::with_token(&format!("http://{address}/api/v1/rooms/lobby"), token)
+    Http::with_token(&format!("http://{address}/api/v1/rooms/lobby"), &token_of(link))
 }
 
 async fn see(http: &Http, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
