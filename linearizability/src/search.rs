@@ -1,7 +1,7 @@
 //! The search for an order that explains the operations on one key.
 
+use crate::Operation;
 use crate::key::State;
-use crate::{Operation, STEPS_MAX};
 use std::collections::HashSet;
 
 pub enum Verdict {
@@ -46,7 +46,7 @@ impl<'a> Search<'a> {
         Search { answered, unanswered }
     }
 
-    pub fn run(&self) -> Verdict {
+    pub fn run(&self, steps_max: usize) -> Verdict {
         let mut tried = HashSet::new();
         let mut steps = vec![self.step(Point::default())];
         let mut order: Vec<usize> = Vec::new();
@@ -68,7 +68,7 @@ impl<'a> Search<'a> {
             if tried.contains(&next) {
                 continue;
             }
-            if tried.len() == STEPS_MAX {
+            if tried.len() == steps_max {
                 return Verdict::TooHard;
             }
             tried.insert(next.clone());

@@ -21,30 +21,32 @@ pub struct Violation {
     pub open: Vec<Operation>,
 }
 
-pub(crate) fn judge(key: &str, operations: &[&Operation]) -> Result<(), Unproven> {
-    match Search::new(operations).run() {
+pub(crate) fn judge(key: &str, operations: &[&Operation], steps_max: usize) -> Result<(), Unproven> {
+    match Search::new(operations).run(steps_max) {
         Verdict::Linearizable => Ok(()),
-        Verdict::TooHard => Err(Unproven::TooHard { key: key.to_owned() }),
-        Verdict::Violation { .. } => Err(Unproven::Violation(Box::new(first_violation(key, operations)))),
+        Verdict::TooHard => Err(Unproven::TooHard { key: key.to_owned(), steps: steps_max }),
+        Verdict::Violation { .. } => {
+            Err(Unproven::Violation(Box::new(first_violation(key, operations, steps_max))))
+        }
     }
 }
 
 /// A history that is linearizable is so up to every moment, so the first answer too many is found by halving.
-fn first_violation(key: &str, operations: &[&Operation]) -> Violation {
+fn first_violation(key: &str, operations: &[&Operation], steps_max: usize) -> Violation {
     let mut answers: Vec<_> = operations.iter().filter(|operation| operation.answered.is_some()).collect();
     answers.sort_by_key(|operation| operation.answered.map(|(at, _)| at));
     let (mut explained, mut contradicted) = (0, answers.len());
     while contradicted - explained > 1 {
         let middle = (explained + contradicted) / 2;
         let past = up_to(operations, answers[..middle].last().and_then(|last| moment(last)));
-        match Search::new(&past.iter().collect::<Vec<_>>()).run() {
+        match Search::new(&past.iter().collect::<Vec<_>>()).run(steps_max) {
             Verdict::Violation { .. } => contradicted = middle,
             _ => explained = middle,
         }
     }
     let contradiction = Operation::clone(answers[contradicted - 1]);
     let past = up_to(operations, moment(&contradiction));
-    let (order, state) = match Search::new(&past.iter().collect::<Vec<_>>()).run() {
+    let (order, state) = match Search::new(&past.iter().collect::<Vec<_>>()).run(steps_max) {
         Verdict::Violation { order, state } => (order, state),
         _ => (Vec::new(), State::default()),
     };

@@ -4,7 +4,7 @@
 //! log of the cluster is what has been seen committed anywhere: whoever disagrees with it has broken one of them.
 
 use crate::disk::Disk;
-use shared::ids::{Hash, NodeId};
+use shared::ids::{ClusterId, Hash, NodeId};
 use shared::node::Inspection;
 use shared::raft::{Entry, Index, Payload, Role, Term};
 use std::collections::BTreeMap;
@@ -37,12 +37,22 @@ pub enum Violation {
     NoStart { node: NodeId, message: String },
     #[error("{0}")]
     Workload(String),
+    #[error("keys: {0}")]
+    Keys(String),
+    #[error("keys: {0}")]
+    NotLinearizable(Box<linearizability::Violation>),
     #[error("the cluster did not recover: {0}")]
     NoRecovery(String),
 }
 
+/// One for each cluster: a founder that dies before the relay hears of it may leave one that nobody else is in.
 #[derive(Default)]
-pub struct Checker {
+pub struct Checkers {
+    by_cluster: BTreeMap<Option<ClusterId>, Checker>,
+}
+
+#[derive(Default)]
+struct Checker {
     leaders: BTreeMap<Term, NodeId>,
     /// The log of the cluster, by the hash of each entry.
     committed: BTreeMap<Index, (Term, Hash)>,
@@ -51,17 +61,25 @@ pub struct Checker {
     digests: BTreeMap<Index, u64>,
 }
 
-impl Checker {
+impl Checkers {
     /// The process is new: what it knows to be committed starts anew.
     pub fn started(&mut self, node: NodeId) {
-        self.commits.remove(&node);
+        for checker in self.by_cluster.values_mut() {
+            checker.commits.remove(&node);
+        }
     }
 
     pub fn committed(&self) -> usize {
-        self.committed.len()
+        self.by_cluster.values().map(|checker| checker.committed.len()).sum()
     }
 
     pub fn check(&mut self, node: NodeId, seen: &Inspection, disk: &Disk) -> Result<(), Violation> {
+        self.by_cluster.entry(disk.issued_cluster()).or_default().check(node, seen, disk)
+    }
+}
+
+impl Checker {
+    fn check(&mut self, node: NodeId, seen: &Inspection, disk: &Disk) -> Result<(), Violation> {
         self.check_commit(node, seen, disk)?;
         self.check_leader(node, seen, disk)?;
         self.check_state(seen)

@@ -51,6 +51,11 @@ impl Disk {
         self.durable.cluster
     }
 
+    /// The cluster that the process believes to be in.
+    pub fn issued_cluster(&self) -> Option<ClusterId> {
+        self.issued.cluster
+    }
+
     pub fn write(&mut self, persist: Persist) {
         self.issued.apply(&persist);
         self.under_way.push_back(persist);

@@ -15,14 +15,24 @@ mod checker;
 mod clock;
 mod disk;
 mod faults;
+mod keys;
 mod member;
 mod network;
 pub mod pinned;
 mod promises;
+mod range;
 mod sabotage;
 mod transcript;
 mod workload;
 mod world;
 
+pub use range::{Outcome, run_all};
 pub use sabotage::Sabotage;
 pub use world::{Options, Recording, Verdict, run};
+
+/// Seeds that failed once, from `simulator/seeds.txt`: a seed in each line, and why it is kept.
+pub fn saved_seeds() -> Vec<u64> {
+    let lines = include_str!("../seeds.txt").lines();
+    let seeds = lines.map(|line| line.split('#').next().unwrap_or_default().trim());
+    seeds.filter(|seed| !seed.is_empty()).map(|seed| seed.parse().expect("a number in seeds.txt")).collect()
+}

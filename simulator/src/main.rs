@@ -1,21 +1,26 @@
 //! `cargo xtask sim`: runs the production core under faults, a cluster per seed, and checks it after every input.
 
 use clap::Parser;
-use simulator::{Options, Recording, Sabotage, Verdict, run};
+use simulator::{Options, Recording, Sabotage, run, run_all, saved_seeds};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(about = "Runs simulated clusters under faults and checks every step")]
 struct Arguments {
-    /// How many seeds to run [default: 100; with a sabotage, as many as are enough to notice it]
+    /// How many seeds to run, or which: `1000` or `5001..6000` [default: 100; with a sabotage, as many as are enough to
+    /// notice it]
+    #[arg(long, value_parser = seeds)]
+    seeds: Option<RangeInclusive<u64>>,
+    /// Run the seeds that failed once, from simulator/seeds.txt, before any others
     #[arg(long)]
-    seeds: Option<u64>,
-    /// The first seed
-    #[arg(long, default_value_t = 1)]
-    first: u64,
+    saved: bool,
+    /// How many at a time [default: as many as there are processors]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Run this seed alone, and print what happens in it
-    #[arg(long, conflicts_with_all = ["seeds", "first"])]
+    #[arg(long, conflicts_with_all = ["seeds", "saved"])]
     seed: Option<u64>,
     /// With --seed: write what each process was told into this directory, for `wordraft replay`
     #[arg(long, value_name = "DIR", requires = "seed")]
@@ -63,21 +68,28 @@ fn one(seed: u64, sabotage: Option<Sabotage>, record: Option<&Path>) -> bool {
     verdict.violation.is_none()
 }
 
+/// `1000` or `5001..6000`, both ends included.
+fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
+    let range = match text.split_once("..") {
+        Some((first, last)) => number(first)?..=number(last)?,
+        None => 1..=number(text)?,
+    };
+    if range.is_empty() { Err("no seeds".to_owned()) } else { Ok(range) }
+}
+
 /// Every seed has to hold.
 fn all(arguments: &Arguments) -> bool {
-    let mut failed = 0;
-    let mut total = Verdict::default();
-    let seeds = arguments.seeds.unwrap_or(100);
-    for seed in arguments.first..arguments.first + seeds {
-        let verdict = run(Options { seed, sabotage: None, transcript: false, record: false });
-        if verdict.violation.is_some() {
-            failed += 1;
-            println!("seed {seed}: {verdict}\n  cargo xtask sim --seed {seed}");
-        }
-        total.add(&verdict);
+    let mut seeds = if arguments.saved { saved_seeds() } else { Vec::new() };
+    match &arguments.seeds {
+        Some(range) => seeds.extend(range.clone()),
+        None if arguments.saved => {}
+        None => seeds.extend(1..=100),
     }
-    println!("{total}");
-    println!("{} passed, {failed} failed", seeds - failed);
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let outcome = run_all(&seeds, arguments.jobs.map_or_else(processors, usize::from));
+    let failed = outcome.failed.len() as u64;
+    println!("{} passed, {failed} failed", outcome.seeds - failed);
     failed == 0
 }
 
@@ -89,14 +101,14 @@ fn sabotage_all(arguments: &Arguments) -> bool {
 
 /// Some seed has to notice the broken rule, by what comes of it.
 fn hunt(arguments: &Arguments, sabotage: Sabotage) -> bool {
-    let seeds = arguments.seeds.unwrap_or(sabotage.seeds_max);
-    for seed in arguments.first..arguments.first + seeds {
-        let verdict = run(Options { seed, sabotage: Some(sabotage), transcript: false, record: false });
+    let seeds = arguments.seeds.clone().unwrap_or(1..=sabotage.seeds_max);
+    for seed in seeds.clone() {
+        let verdict = run(Options { seed, sabotage: Some(sabotage), ..Options::default() });
         if let Some(violation) = verdict.violation.filter(|violation| sabotage.shows_in(violation)) {
             println!("{sabotage} caught by seed {seed}: {violation}");
             return true;
         }
     }
-    println!("{sabotage} was not caught in {seeds} seeds");
+    println!("{sabotage} was not caught by any seed of {seeds:?}");
     false
 }

@@ -6,7 +6,7 @@ use shared::ids::{ClusterId, NodeId};
 use shared::node::{Input, Node, NodeConfig, NodeError, Outgoing, PersistSequence, Ready};
 use shared::recording::{Recorder, Start, StartError};
 use shared::rng::Rng;
-use shared::time::Time;
+use shared::time::{Duration, Time};
 use shared::wire::session::{Claim, Kind, Profile};
 use std::collections::BTreeMap;
 
@@ -27,9 +27,31 @@ pub struct Process {
     pub footing: Footing,
     /// Messages that wait for their persist.
     pub held: BTreeMap<PersistSequence, Vec<Outgoing>>,
-    /// A disk carries writes out one after the other.
-    pub disk_free_at: Time,
+    pub syncs: Syncs,
     pub deadline: u64,
+}
+
+/// Writes that come while the disk syncs share the next sync, as the drivers have it.
+#[derive(Clone, Copy)]
+pub struct Syncs {
+    running_until: Time,
+    next_until: Time,
+}
+
+impl Syncs {
+    /// When a write that comes now is durable, if syncs take so long.
+    pub fn write(&mut self, now: Time, latency: Duration) -> Time {
+        if now >= self.next_until {
+            self.running_until = now + latency;
+            self.next_until = self.running_until;
+        } else if now >= self.running_until {
+            self.running_until = self.next_until;
+            self.next_until = self.running_until + latency;
+        } else if self.next_until == self.running_until {
+            self.next_until = self.running_until + latency;
+        }
+        self.next_until
+    }
 }
 
 /// Why a process does not start.
@@ -91,7 +113,7 @@ impl Member {
             footing: Footing::of(&node.inspect()),
             node,
             held: BTreeMap::new(),
-            disk_free_at: now,
+            syncs: Syncs { running_until: now, next_until: now },
             deadline: 0,
         });
         Ok(())

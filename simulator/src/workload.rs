@@ -3,8 +3,8 @@
 use crate::checker::Violation;
 use bytes::Bytes;
 use shared::ids::{DocumentId, Hash, JobId, NodeId, UploadId};
-use shared::node::RequestId;
 use shared::node::api::{Reply, Request, RequestError};
+use shared::node::{Input, RequestId};
 use shared::rng::Rng;
 use shared::state_machine::{JobOptions, JobState, Retention, State};
 use shared::words::sample::{Sample, SampleOptions};
@@ -52,11 +52,10 @@ enum Step {
     Deleting,
 }
 
-/// A request on its way to a member.
+/// What somebody tells a member.
 pub struct Call {
     pub node: NodeId,
-    pub id: RequestId,
-    pub request: Request,
+    pub input: Input,
 }
 
 impl Workload {
@@ -85,7 +84,7 @@ impl Workload {
         let id = RequestId(self.next_request);
         let node = session.node;
         self.sessions.insert(id, session);
-        Call { node, id, request }
+        Call { node, input: Input::Request { id, request } }
     }
 
     /// A member answered. Gives what its client asks next.

@@ -1,8 +1,9 @@
 //! A run: one cluster, one seed.
 
 use crate::ambush::Ambush;
-use crate::checker::{Checker, Violation};
+use crate::checker::{Checkers, Violation};
 use crate::clock::Agenda;
+use crate::keys::{Clients, Judgement, Turn};
 use crate::member::Member;
 use crate::network::{Network, Postmark, Room};
 use crate::promises::Promises;
@@ -35,7 +36,7 @@ const PRESENCE_DELAY: Duration = Duration::from_millis(1);
 /// A run that plans more than this is stuck in a loop.
 const STEPS_MAX: u64 = 3_000_000;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     pub seed: u64,
     pub sabotage: Option<Sabotage>,
@@ -62,6 +63,13 @@ pub struct Verdict {
     pub acknowledged: u64,
     pub failed: u64,
     pub jobs_done: u64,
+    /// Of clients of keys that were answered, and whose outcome nobody will know.
+    pub key_answers: u64,
+    pub key_unknowns: u64,
+    /// Histories without a verdict: the judge gave up.
+    pub undecided: u64,
+    /// Runs in which some change was told to nobody who watches.
+    pub gaps: u64,
     pub transcript: String,
     /// Each process's, for `wordraft replay`.
     pub recordings: Vec<Recording>,
@@ -75,6 +83,10 @@ impl Verdict {
         self.acknowledged += other.acknowledged;
         self.failed += other.failed;
         self.jobs_done += other.jobs_done;
+        self.key_answers += other.key_answers;
+        self.key_unknowns += other.key_unknowns;
+        self.undecided += other.undecided;
+        self.gaps += other.gaps;
     }
 }
 
@@ -85,9 +97,18 @@ impl fmt::Display for Verdict {
         }
         write!(
             f,
-            "{} inputs, {} faults, {} entries committed, {} requests acknowledged and {} refused, {} jobs counted right",
-            self.steps, self.faults, self.committed, self.acknowledged, self.failed, self.jobs_done
-        )
+            "{} inputs, {} faults, {} entries committed, {} requests acknowledged and {} refused, {} jobs counted right, \
+             {} answers about keys and {} unknown outcomes",
+            self.steps,
+            self.faults,
+            self.committed,
+            self.acknowledged,
+            self.failed,
+            self.jobs_done,
+            self.key_answers,
+            self.key_unknowns
+        )?;
+        write!(f, ", {} histories UNDECIDED, {} with news that nobody watched", self.undecided, self.gaps)
     }
 }
 
@@ -103,10 +124,14 @@ pub fn run(options: Options) -> Verdict {
         violation,
         steps: world.steps,
         faults: world.faults,
-        committed: world.checker.committed() as u64,
+        committed: world.checkers.committed() as u64,
         acknowledged: world.workload.acknowledged,
         failed: world.workload.failed,
         jobs_done: world.workload.jobs_done(),
+        key_answers: world.keys.answered,
+        key_unknowns: world.keys.unknown,
+        undecided: u64::from(world.undecided),
+        gaps: u64::from(!world.told_in_full),
         transcript: world.transcript.take(),
         recordings,
     }
@@ -119,9 +144,12 @@ pub(crate) struct World {
     agenda: Agenda<Due>,
     members: BTreeMap<NodeId, Member>,
     network: Network,
-    checker: Checker,
+    checkers: Checkers,
     promises: Promises,
     workload: Workload,
+    keys: Clients,
+    undecided: bool,
+    told_in_full: bool,
     transcript: Transcript,
     record: bool,
     /// Members that are frozen.
@@ -150,6 +178,7 @@ enum Due {
     Thaw { node: NodeId },
     Fault,
     Client,
+    Turn(Turn),
     TroubleOver,
 }
 
@@ -163,6 +192,8 @@ impl World {
     fn new(options: Options) -> World {
         let mut config = NodeConfig { task_bytes: TASK_BYTES, ..NodeConfig::default() };
         let mut rng = Rng::from_u64(options.seed);
+        // A question that is asked again before it is answered arrives twice.
+        config.ask_again_after = rng.between(Duration::from_millis(100), config.ask_again_after);
         config.raft.compact_after_entries = 8 + rng.below(60);
         config.raft.kept_tail_entries = rng.below(10);
         if rng.below(2) == 0 {
@@ -174,6 +205,7 @@ impl World {
         if let Some(sabotage) = options.sabotage {
             sabotage.apply(&mut config);
         }
+        let keys = Clients::new(&mut rng);
         World {
             now: Time::from_millis(1_000),
             rng,
@@ -181,9 +213,12 @@ impl World {
             agenda: Agenda::new(),
             members: BTreeMap::new(),
             network: Network::new(),
-            checker: Checker::default(),
+            checkers: Checkers::default(),
             promises: Promises::default(),
             workload: Workload::default(),
+            keys,
+            undecided: false,
+            told_in_full: false,
             transcript: Transcript::new(options.transcript),
             record: options.record,
             sleepers: BTreeMap::new(),
@@ -211,6 +246,8 @@ impl World {
         self.agenda.plan(first, Due::Fault);
         self.agenda.plan(self.now + Duration::from_millis(500), Due::Client);
         self.agenda.plan(self.now + TROUBLE, Due::TroubleOver);
+        let turns = self.keys.begin(self.now, &mut self.rng);
+        self.take_turns(turns);
         let end = self.now + TROUBLE + RECOVERY;
         let mut looked_at = self.now;
         while let Some((at, due)) = self.agenda.next() {
@@ -220,7 +257,7 @@ impl World {
             if !self.troubled && self.now.since(looked_at) > Duration::from_millis(500) {
                 looked_at = self.now;
                 match self.what_is_missing()? {
-                    None => return Ok(()),
+                    None => return self.judge(),
                     Some(missing) if self.now > end || self.steps > STEPS_MAX => {
                         return Err(Violation::NoRecovery(missing));
                     }
@@ -229,6 +266,18 @@ impl World {
             }
         }
         Err(Violation::NoRecovery("nothing is going to happen any more".to_owned()))
+    }
+
+    /// Whether one order of events explains what clients of the keys were told.
+    fn judge(&mut self) -> Result<(), Violation> {
+        match self.keys.judge(Duration::ZERO) {
+            Judgement::Linearizable => Ok(()),
+            Judgement::Violation(violation) => Err(Violation::NotLinearizable(violation)),
+            Judgement::Undecided => {
+                self.undecided = true;
+                Ok(())
+            }
+        }
     }
 
     fn newcomer(&mut self, kind: Kind) {
@@ -288,7 +337,10 @@ impl World {
                 (cluster, false)
             }
             (Room::Founding(..), _) => return None,
-            (Room::Founded(cluster), Claim::Member(own)) if own != cluster => return None,
+            (Room::Founded(cluster), Claim::Member(own)) if own != cluster => {
+                self.start_over(node);
+                return None;
+            }
             (Room::Founded(cluster), _) => (cluster, false),
         };
         let present = (self.network.connected().into_iter())

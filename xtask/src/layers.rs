@@ -62,7 +62,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("relay", &["wordraft-shared", "testkit", "linearizability"]),
     // Its tests let the pinned run happen in Wasm.
     ("web-peer", &["wordraft-shared", "simulator"]),
-    ("simulator", &["wordraft-shared"]),
+    ("simulator", &["wordraft-shared", "linearizability"]),
     ("model", &["wordraft-shared"]),
     ("linearizability", &[]),
     ("xtask", &[]),

@@ -63,7 +63,7 @@ fn run_all(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> {
         workspace.cargo_run_release(
             "simulator",
             "simulator",
-            &["--seeds".to_owned(), SIMULATOR_SEEDS.to_owned()],
+            &["--saved", "--seeds", SIMULATOR_SEEDS].map(str::to_owned),
         )
     });
     tally.check("Sabotage", "the simulator notices each rule of the core that is broken on purpose", || {

@@ -40,6 +40,8 @@ pub struct NodeConfig {
 pub enum Mutation {
     /// Tasks stay with a worker that went away or does not answer.
     NoReassignment,
+    /// A change of a key that is brought to a leader again is not known again.
+    RetryIsAnotherCall,
 }
 
 impl Default for NodeConfig {

@@ -3,6 +3,7 @@
 use super::{Due, World};
 use crate::ambush::Footing;
 use crate::checker::Violation;
+use crate::keys::Clients;
 use bytes::Bytes;
 use shared::ids::{Hash, NodeId};
 use shared::node::api::Event;
@@ -25,7 +26,7 @@ impl World {
         let Some(member) = self.members.get_mut(&node) else { return Ok(()) };
         let Some(process) = &mut member.process else { return Ok(()) };
         let seen = process.node.inspect();
-        self.checker.check(node, &seen, &member.disk)?;
+        self.checkers.check(node, &seen, &member.disk)?;
         let after = Footing::of(&seen);
         let before = mem::replace(&mut process.footing, after);
         self.spring_ambush(node, before, after);
@@ -53,8 +54,7 @@ impl World {
                 let Some(member) = self.members.get_mut(&node) else { return Ok(()) };
                 let Some(process) = &mut member.process else { return Ok(()) };
                 let sequence = persist.sequence;
-                process.disk_free_at = process.disk_free_at.max(self.now) + latency;
-                let at = process.disk_free_at;
+                let at = process.syncs.write(self.now, latency);
                 process.held.insert(sequence, send_after_persist);
                 member.disk.write(persist);
                 self.agenda.plan(at, Due::Synced { node, boot, sequence });
@@ -77,7 +77,10 @@ impl World {
             self.agenda.plan(at, Due::TaskDone { node, boot, task });
         }
         for (id, result) in replies {
-            if let Some(call) = self.workload.answer(id, result)? {
+            if Clients::is_ours(id) {
+                let turn = self.keys.answer(self.now, id, result, &mut self.rng)?;
+                self.take_turns(turn);
+            } else if let Some(call) = self.workload.answer(id, result)? {
                 self.call(call);
             }
         }

@@ -29,6 +29,8 @@ impl World {
                 _ => self.agenda.plan(self.now, Due::Start { node }),
             }
         }
+        let turns = self.keys.trouble_over(self.now, &mut self.rng);
+        self.take_turns(turns);
         self.thaw_all()
     }
 
@@ -54,6 +56,10 @@ impl World {
         if let Some(missing) = self.workload.missing(process.node.state())? {
             return Ok(Some(missing));
         }
+        if let Some(missing) = self.keys.missing(process.node.state())? {
+            return Ok(Some(missing));
+        }
+        self.told_in_full = self.keys.is_told_in_full(process.node.state());
         let lost = |hash: &Hash| !self.members.values().any(|member| holds(member, hash));
         if let Some(hash) = self.workload.blocks().find(lost) {
             return Ok(Some(format!("block {hash} of an acknowledged document")));

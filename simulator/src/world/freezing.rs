@@ -28,7 +28,12 @@ impl World {
             | Due::BlockDone { node, .. }
             | Due::TaskDone { node, .. }
             | Due::Connect { node, .. } => *node,
-            Due::Start { .. } | Due::Thaw { .. } | Due::Fault | Due::Client | Due::TroubleOver => {
+            Due::Start { .. }
+            | Due::Thaw { .. }
+            | Due::Fault
+            | Due::Client
+            | Due::Turn(_)
+            | Due::TroubleOver => {
                 return Some(due);
             }
         };

@@ -2,6 +2,8 @@
 
 use super::{Due, World};
 use crate::checker::Violation;
+use crate::keys::Turn;
+use crate::member::Member;
 use crate::workload::Call;
 use shared::ids::NodeId;
 use shared::node::Input;
@@ -47,6 +49,12 @@ impl World {
                 Ok(())
             }
             Due::Client => self.client(),
+            Due::Turn(turn) => {
+                let (calls, next) = self.keys.act(turn, &self.up(), &mut self.rng);
+                calls.into_iter().for_each(|call| self.call(call));
+                self.take_turns(next);
+                Ok(())
+            }
             Due::TroubleOver => self.end_trouble(),
             // Meant for a process or a connection that is gone.
             _ => Ok(()),
@@ -67,7 +75,7 @@ impl World {
             .start(&self.config, &mut self.rng, self.now, self.record)
             .map_err(|error| Violation::NoStart { node, message: error.to_string() })?;
         let boot = member.boot;
-        self.checker.started(node);
+        self.checkers.started(node);
         self.note(node, || "starts".to_owned());
         self.handle(node, Input::Deadline)?;
         self.agenda.plan(self.now + Duration::from_millis(1), Due::Connect { node, boot });
@@ -98,8 +106,7 @@ impl World {
         }
         let next = self.now + self.rng.between(Duration::from_millis(100), Duration::from_millis(900));
         self.agenda.plan(next, Due::Client);
-        let up: Vec<NodeId> =
-            self.members.values().filter(|member| member.is_up()).map(|member| member.id).collect();
+        let up = self.up();
         if up.is_empty() {
             return Ok(());
         }
@@ -115,10 +122,20 @@ impl World {
         Ok(())
     }
 
+    /// Where clients may ask: members that run, and not of a cluster that never came to be.
+    fn up(&self) -> Vec<NodeId> {
+        let is_there = |member: &&Member| member.is_up() && self.network.room.is_of(member.disk.cluster());
+        self.members.values().filter(is_there).map(|member| member.id).collect()
+    }
+
+    pub(super) fn take_turns(&mut self, turns: impl IntoIterator<Item = Turn>) {
+        turns.into_iter().for_each(|turn| self.agenda.plan(turn.at, Due::Turn(turn)));
+    }
+
     pub(super) fn call(&mut self, call: Call) {
-        let Call { node, id, request } = call;
+        let Call { node, input } = call;
         let boot = self.boot_of(node);
         let at = self.now + Duration::from_micros(100);
-        self.agenda.plan(at, Due::Input { node, boot, input: Input::Request { id, request } });
+        self.agenda.plan(at, Due::Input { node, boot, input });
     }
 }

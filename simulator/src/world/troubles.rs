@@ -25,6 +25,8 @@ impl World {
         member.boot += 1;
         self.sleepers.remove(&node);
         self.workload.lost(node);
+        let turns = self.keys.lost(node, self.now, &mut self.rng);
+        self.take_turns(turns);
         self.hang_up(node);
         if let Some(down) = down {
             self.agenda.plan(self.now + down, Due::Start { node });
@@ -106,6 +108,15 @@ impl World {
         if self.members.len() < MEMBERS_MAX {
             self.newcomer(kind);
         }
+    }
+
+    /// A founder died before the relay heard of its cluster, and meanwhile the room became another's. Its keeper is told,
+    /// empties the disk, and it comes back as somebody new.
+    pub(super) fn start_over(&mut self, node: NodeId) {
+        self.note(node, || "belongs to a cluster that never came to be, and starts over".to_owned());
+        let Some(member) = self.members.remove(&node) else { return };
+        self.sleepers.remove(&node);
+        self.newcomer(member.profile.kind);
     }
 
     /// A disk is lost, and its member with it.

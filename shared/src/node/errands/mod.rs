@@ -240,6 +240,9 @@ impl Errands {
                     errand.back_off(now);
                     return;
                 }
+                if is_broken(around) {
+                    *place = None;
+                }
                 *place = place.or_else(|| self.session.take_place(ticket));
                 let Some(place) = *place else {
                     // Until there is a session.
@@ -293,6 +296,17 @@ fn look_at(due: &mut BTreeSet<(Time, Ticket)>, ticket: Ticket, errand: &mut Erra
     due.remove(&(errand.due, ticket));
     due.insert((now, ticket));
     errand.due = now;
+}
+
+/// Whether an attempt forgets the one before on purpose, to see whether the tests notice.
+#[cfg(feature = "mutations")]
+fn is_broken(around: &Surroundings) -> bool {
+    around.config.mutation == Some(super::config::Mutation::RetryIsAnotherCall)
+}
+
+#[cfg(not(feature = "mutations"))]
+fn is_broken(_around: &Surroundings) -> bool {
+    false
 }
 
 /// A command that no log would take.
