@@ -17,10 +17,15 @@ pub enum Fault {
     CrashAll {
         down: Duration,
     },
-    /// A frozen tab, or SIGSTOP.
+    /// A frozen tab, or SIGSTOP; or a machine that sleeps, and its clock with it.
     Freeze {
         node: NodeId,
         time: Duration,
+        stops_clock: bool,
+    },
+    /// Somebody sets a member's wall clock.
+    SetClock {
+        node: NodeId,
     },
     /// The connection to the relay drops and comes back.
     Disconnect {
@@ -56,11 +61,11 @@ pub enum Fault {
 impl Fault {
     pub fn draw(nodes: &[NodeId], rng: &mut Rng) -> Fault {
         let node = pick(nodes, rng);
-        match rng.below(116) {
+        match rng.below(124) {
             0..22 => Fault::Crash { node, down: millis(rng, 5, 3000) },
             22..38 => Fault::CrashLeader { down: millis(rng, 5, 3000) },
             38..42 => Fault::CrashAll { down: millis(rng, 5, 800) },
-            42..52 => Fault::Freeze { node, time: millis(rng, 10, 4000) },
+            42..52 => Fault::Freeze { node, time: millis(rng, 10, 4000), stops_clock: rng.below(3) == 0 },
             52..60 => Fault::Disconnect { node, time: millis(rng, 5, 2000) },
             60..70 => Fault::Partition {
                 group: nodes.iter().copied().filter(|_| rng.below(2) == 0).collect(),
@@ -76,6 +81,7 @@ impl Fault {
             }),
             94..97 => Fault::Join,
             97..113 => Fault::Ambush(Ambush::draw(rng)),
+            113..121 => Fault::SetClock { node },
             _ => Fault::Replace { node },
         }
     }

@@ -16,6 +16,7 @@ mod clock;
 mod disk;
 mod faults;
 mod keys;
+mod local_clock;
 mod member;
 mod network;
 pub mod pinned;

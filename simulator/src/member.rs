@@ -2,6 +2,7 @@
 
 use crate::ambush::Footing;
 use crate::disk::Disk;
+use crate::local_clock::{ProcessClock, WallClock};
 use shared::ids::{ClusterId, NodeId};
 use shared::node::{Input, Node, NodeConfig, NodeError, Outgoing, PersistSequence, Ready};
 use shared::recording::{Recorder, Start, StartError};
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 pub struct Member {
     pub id: NodeId,
     pub profile: Profile,
+    pub clock: WallClock,
     pub disk: Disk,
     pub process: Option<Process>,
     /// Of each process, if wanted.
@@ -22,6 +24,7 @@ pub struct Member {
 }
 
 pub struct Process {
+    pub clock: ProcessClock,
     pub node: Node,
     /// Where it stood after its latest input.
     pub footing: Footing,
@@ -72,6 +75,7 @@ pub struct Recording {
 impl Process {
     /// The node handles `input`, and `recording` hears of it.
     pub fn handle(&mut self, now: Time, input: Input, ready: &mut Ready, recording: Option<&mut Recording>) {
+        let now = self.clock.read(now);
         let Some(Recording { recorder, bytes }) = recording else {
             return self.node.handle(now, input, ready);
         };
@@ -82,9 +86,9 @@ impl Process {
 }
 
 impl Member {
-    pub fn new(id: NodeId, kind: Kind, domain: u64) -> Member {
+    pub fn new(id: NodeId, kind: Kind, domain: u64, clock: WallClock) -> Member {
         let profile = Profile { name: String::new(), kind, http: None, threads: 2, hidden: false, domain };
-        Member { id, profile, disk: Disk::default(), process: None, recordings: Vec::new(), boot: 0 }
+        Member { id, profile, clock, disk: Disk::default(), process: None, recordings: Vec::new(), boot: 0 }
     }
 
     /// Starts a process on what the disk holds.
@@ -96,13 +100,14 @@ impl Member {
         record: bool,
     ) -> Result<(), StartFailure> {
         self.boot += 1;
+        let clock = self.clock.process(now);
         let start = Start {
             me: self.id,
             profile: self.profile.clone(),
             config: config.clone(),
             stored: self.disk.stored(),
             seed: rng.bytes(),
-            at: now,
+            at: clock.read(now),
         };
         if record {
             let (recorder, bytes) = Recorder::begin(&start, u64::MAX)?;
@@ -110,6 +115,7 @@ impl Member {
         }
         let node = start.node()?;
         self.process = Some(Process {
+            clock,
             footing: Footing::of(&node.inspect()),
             node,
             held: BTreeMap::new(),

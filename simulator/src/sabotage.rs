@@ -36,6 +36,7 @@ const ALL: &[Sabotage] = &[
     broken("read-without-round", Rule::Reads(Mutation::ReadWithoutRound), 200),
     broken("read-before-own-commit", Rule::Reads(Mutation::ReadBeforeOwnCommit), 200),
     broken("retry-applied-twice", Rule::Keys(node::Mutation::RetryIsAnotherCall), 100),
+    broken("own-clock-expires-keys", Rule::Keys(node::Mutation::OwnClockExpiresKeys), 200),
     broken("no-reassignment", Rule::Reassignment, 200),
 ];
 

@@ -1,5 +1,6 @@
 //! What happened, for a person to read.
 
+use crate::world::START;
 use shared::ids::NodeId;
 use shared::time::Time;
 use std::fmt::Write as _;
@@ -27,7 +28,7 @@ impl Transcript {
 
     pub fn line(&mut self, at: Time, text: impl FnOnce() -> String) {
         if self.wanted {
-            let micros = at.as_micros();
+            let micros = at.since(START).as_micros();
             // Writing to a string does not fail.
             let _infallible =
                 writeln!(self.lines, "{:>4}.{:06} {}", micros / 1_000_000, micros % 1_000_000, text());

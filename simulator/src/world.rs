@@ -4,6 +4,7 @@ use crate::ambush::Ambush;
 use crate::checker::{Checkers, Violation};
 use crate::clock::Agenda;
 use crate::keys::{Clients, Judgement, Turn};
+use crate::local_clock::Clockwork;
 use crate::member::Member;
 use crate::network::{Network, Postmark, Room};
 use crate::promises::Promises;
@@ -25,6 +26,8 @@ mod freezing;
 mod happening;
 mod troubles;
 
+/// When runs begin. Clocks may be behind.
+pub(crate) const START: Time = Time::from_millis(10_000_000);
 /// How long faults last.
 const TROUBLE: Duration = Duration::from_secs(20);
 /// How long the cluster has to recover afterwards.
@@ -148,6 +151,7 @@ pub(crate) struct World {
     promises: Promises,
     workload: Workload,
     keys: Clients,
+    clockwork: Clockwork,
     undecided: bool,
     told_in_full: bool,
     transcript: Transcript,
@@ -184,6 +188,9 @@ enum Due {
 
 /// A frozen tab, a stopped process: what it would do waits.
 struct Sleep {
+    /// Its clock stands still, too.
+    stops_clock: bool,
+    since: Time,
     until: Time,
     missed: Vec<Due>,
 }
@@ -206,8 +213,10 @@ impl World {
             sabotage.apply(&mut config);
         }
         let keys = Clients::new(&mut rng);
+        let clockwork = Clockwork::draw(&mut rng);
+        config.raft.lease_reads = rng.below(4) == 0;
         World {
-            now: Time::from_millis(1_000),
+            now: START,
             rng,
             config,
             agenda: Agenda::new(),
@@ -217,6 +226,7 @@ impl World {
             promises: Promises::default(),
             workload: Workload::default(),
             keys,
+            clockwork,
             undecided: false,
             told_in_full: false,
             transcript: Transcript::new(options.transcript),
@@ -270,7 +280,7 @@ impl World {
 
     /// Whether one order of events explains what clients of the keys were told.
     fn judge(&mut self) -> Result<(), Violation> {
-        match self.keys.judge(Duration::ZERO) {
+        match self.keys.judge(self.clockwork.apart(self.now.since(START))) {
             Judgement::Linearizable => Ok(()),
             Judgement::Violation(violation) => Err(Violation::NotLinearizable(violation)),
             Judgement::Undecided => {
@@ -283,7 +293,8 @@ impl World {
     fn newcomer(&mut self, kind: Kind) {
         let id = NodeId::random(&mut self.rng);
         let domain = self.rng.next_u64();
-        self.members.insert(id, Member::new(id, kind, domain));
+        let clock = self.clockwork.clock(&mut self.rng);
+        self.members.insert(id, Member::new(id, kind, domain, clock));
         let soon = self.now + self.rng.between(Duration::ZERO, Duration::from_millis(300));
         self.agenda.plan(soon, Due::Start { node: id });
     }

@@ -42,6 +42,8 @@ pub enum Mutation {
     NoReassignment,
     /// A change of a key that is brought to a leader again is not known again.
     RetryIsAnotherCall,
+    /// Keys are over by the clock of whoever is asked.
+    OwnClockExpiresKeys,
 }
 
 impl Default for NodeConfig {

@@ -11,9 +11,9 @@ use crate::state_machine::{
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub(super) fn get(state: &State, key: &Key) -> Result<Reply, RequestError> {
-    let entry = state.keys.get(key, state.now).ok_or_else(|| failures::rejected(Rejection::NoKey))?;
-    Ok(Reply::Key(Box::new(view(key, entry, state.now, true))))
+pub(super) fn get(state: &State, key: &Key, now: Time) -> Result<Reply, RequestError> {
+    let entry = state.keys.get(key, now).ok_or_else(|| failures::rejected(Rejection::NoKey))?;
+    Ok(Reply::Key(Box::new(view(key, entry, now, true))))
 }
 
 /// A page: at least one key, and no more than the limits allow.

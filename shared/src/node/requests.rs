@@ -8,6 +8,7 @@ use super::failures;
 use super::keys::{self, Watches};
 use crate::ids::{DocumentId, JobId};
 use crate::state_machine::{Change, Command, Job, JobState, Key, State};
+use crate::time::Time;
 use std::collections::BTreeMap;
 
 /// What a read wants to know, once the state here is as new as the question.
@@ -135,7 +136,7 @@ impl Requests {
                 }
                 job(state, id)
             }
-            Question::Key(key) => keys::get(state, &key),
+            Question::Key(key) => keys::get(state, &key, reading_time(context)),
             Question::Keys(query) => Ok(keys::list(state, &query)),
         };
         context.reply(request, reply);
@@ -163,6 +164,15 @@ impl Requests {
         self.awaiting.remove(&id);
         self.watches.abandon(id);
     }
+}
+
+/// When a key that is read has to be there: by the log, or on purpose by this node's clock, to see whether the tests notice.
+fn reading_time(context: &Context<'_>) -> Time {
+    #[cfg(feature = "mutations")]
+    if context.config.mutation == Some(super::config::Mutation::OwnClockExpiresKeys) {
+        return context.now;
+    }
+    context.state.now
 }
 
 /// Commands of parts go the same way as those of clients.

@@ -5,6 +5,7 @@ use super::history::{History, Judgement};
 use super::{KEYS, PASSING, key};
 use crate::checker::Violation;
 use crate::workload::Call;
+use crate::world::START;
 use bytes::Bytes;
 use linearizability::{Answer, Condition, Operation, Request};
 use shared::ids::NodeId;
@@ -265,7 +266,7 @@ impl Clients {
             Answer::Conflict(current) => current,
             Answer::Deleted | Answer::NoKey => None,
         };
-        self.note(who, key, called_at, request, Some((now.as_micros(), answer)));
+        self.note(who, key, called_at, request, Some((moment(now), answer)));
         Ok(())
     }
 
@@ -324,7 +325,8 @@ impl Clients {
         answered: Option<(u64, Answer)>,
     ) {
         let (client, key) = (who as u32, key(number).to_string());
-        self.history.add(Operation { client, key, called_at: called_at.as_micros(), request, answered });
+        let called_at = moment(called_at);
+        self.history.add(Operation { client, key, called_at, request, answered });
     }
 
     /// The process died: it answers nothing any more, and the next one may begin with an older state.
@@ -363,6 +365,11 @@ impl Clients {
     pub fn judge(&self, apart: Duration) -> Judgement {
         self.history.judge(&self.chronicle, self.ttl, apart)
     }
+}
+
+/// Since the run began.
+fn moment(time: Time) -> u64 {
+    time.since(START).as_micros() as u64
 }
 
 fn condition_of(condition: Condition) -> state_machine::Condition {

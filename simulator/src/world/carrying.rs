@@ -103,6 +103,7 @@ impl World {
         let (Some(process), Some(at)) = (&mut member.process, at) else { return };
         process.deadline += 1;
         let number = process.deadline;
+        let at = process.clock.when(at);
         // A timer never rings at once: a node whose deadline has passed would otherwise stop the world.
         let at = at.max(self.now + Duration::from_micros(50));
         self.agenda.plan(at, Due::Deadline { node, boot, number });
@@ -158,6 +159,8 @@ impl World {
     pub(super) fn task_done(&mut self, node: NodeId, task: ComputeTask) -> Result<(), Violation> {
         let now = self.now;
         let Some(member) = self.members.get_mut(&node) else { return Ok(()) };
+        let Some(process) = &member.process else { return Ok(()) };
+        let now = process.clock.read(now);
         let mut desk = Desk(&mut member.disk);
         let result = compute::run(&task.function, &task.inputs, &mut desk, &|| now);
         self.handle(node, Input::Computed { ticket: task.ticket, result })

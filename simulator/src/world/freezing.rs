@@ -7,12 +7,18 @@ use shared::time::Duration;
 
 impl World {
     /// A second freeze may make a sleep longer, never shorter.
-    pub(super) fn freeze(&mut self, node: NodeId, time: Duration) {
+    pub(super) fn freeze(&mut self, node: NodeId, time: Duration, stops_clock: bool) {
         if !self.members.get(&node).is_some_and(|member| member.is_up()) {
             return;
         }
         let until = self.now + time;
-        let sleep = self.sleepers.entry(node).or_insert_with(|| Sleep { until, missed: Vec::new() });
+        let since = self.now;
+        let sleep = (self.sleepers.entry(node)).or_insert_with(|| Sleep {
+            stops_clock,
+            since,
+            until,
+            missed: Vec::new(),
+        });
         sleep.until = sleep.until.max(until);
         self.agenda.plan(until, Due::Thaw { node });
     }
@@ -50,8 +56,14 @@ impl World {
         if self.sleepers.get(&node).is_none_or(|sleep| sleep.until > self.now) {
             return Ok(());
         }
-        let missed = self.sleepers.remove(&node).map(|sleep| sleep.missed);
-        missed.into_iter().flatten().try_for_each(|due| self.happen(due))
+        let Some(sleep) = self.sleepers.remove(&node) else { return Ok(()) };
+        let process = self.members.get_mut(&node).and_then(|member| member.process.as_mut());
+        if let Some(process) = process.filter(|_| sleep.stops_clock) {
+            let slept = self.now.since(sleep.since);
+            process.clock.slept(slept);
+            self.clockwork.slept(slept);
+        }
+        sleep.missed.into_iter().try_for_each(|due| self.happen(due))
     }
 
     pub(super) fn thaw_all(&mut self) -> Result<(), Violation> {

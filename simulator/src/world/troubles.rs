@@ -55,7 +55,15 @@ impl World {
             Fault::CrashAll { down } => {
                 nodes.into_iter().for_each(|node| self.crash(node, Some(down)));
             }
-            Fault::Freeze { node, time } => self.freeze(node, time),
+            // Leases count on clocks that go on.
+            Fault::Freeze { node, time, stops_clock } => {
+                self.freeze(node, time, stops_clock && !self.config.raft.lease_reads);
+            }
+            Fault::SetClock { node } => {
+                if let Some(member) = self.members.get_mut(&node) {
+                    self.clockwork.step(&mut member.clock, &mut self.rng);
+                }
+            }
             Fault::Disconnect { node, time } => {
                 self.hang_up(node);
                 let boot = self.boot_of(node);
