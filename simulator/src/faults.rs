@@ -48,6 +48,8 @@ pub enum Fault {
     Replace {
         node: NodeId,
     },
+    /// Somebody comes in whose program is of another version.
+    Stranger,
     /// A new member comes in.
     Join,
     /// Whoever leads crashes.
@@ -61,7 +63,7 @@ pub enum Fault {
 impl Fault {
     pub fn draw(nodes: &[NodeId], rng: &mut Rng) -> Fault {
         let node = pick(nodes, rng);
-        match rng.below(124) {
+        match rng.below(128) {
             0..22 => Fault::Crash { node, down: millis(rng, 5, 3000) },
             22..38 => Fault::CrashLeader { down: millis(rng, 5, 3000) },
             38..42 => Fault::CrashAll { down: millis(rng, 5, 800) },
@@ -81,6 +83,7 @@ impl Fault {
             }),
             94..97 => Fault::Join,
             97..113 => Fault::Ambush(Ambush::draw(rng)),
+            124..128 => Fault::Stranger,
             113..121 => Fault::SetClock { node },
             _ => Fault::Replace { node },
         }

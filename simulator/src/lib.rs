@@ -21,13 +21,11 @@ mod member;
 mod network;
 pub mod pinned;
 mod promises;
-mod range;
 mod sabotage;
 mod transcript;
 mod workload;
 mod world;
 
-pub use range::{Outcome, run_all};
 pub use sabotage::Sabotage;
 pub use world::{Options, Recording, Verdict, run};
 

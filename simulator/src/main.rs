@@ -1,7 +1,10 @@
 //! `cargo xtask sim`: runs the production core under faults, a cluster per seed, and checks it after every input.
 
 use clap::Parser;
-use simulator::{Options, Recording, Sabotage, run, run_all, saved_seeds};
+mod range;
+
+use range::run_all;
+use simulator::{Options, Recording, Sabotage, run, saved_seeds};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +25,9 @@ struct Arguments {
     /// Run this seed alone, and print what happens in it
     #[arg(long, conflicts_with_all = ["seeds", "saved"])]
     seed: Option<u64>,
+    /// With --seed: print only so many lines, the last
+    #[arg(long, value_name = "LINES", requires = "seed")]
+    last: Option<usize>,
     /// With --seed: write what each process was told into this directory, for `wordraft replay`
     #[arg(long, value_name = "DIR", requires = "seed")]
     record: Option<PathBuf>,
@@ -44,7 +50,7 @@ fn main() -> ExitCode {
         },
     };
     exit_code(match (arguments.seed, sabotage) {
-        (Some(seed), _) => one(seed, sabotage, arguments.record.as_deref()),
+        (Some(seed), _) => one(seed, sabotage, &arguments),
         (None, Some(sabotage)) => hunt(&arguments, sabotage),
         (None, None) => all(&arguments),
     })
@@ -54,9 +60,10 @@ fn exit_code(success: bool) -> ExitCode {
     if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn one(seed: u64, sabotage: Option<Sabotage>, record: Option<&Path>) -> bool {
+fn one(seed: u64, sabotage: Option<Sabotage>, arguments: &Arguments) -> bool {
+    let record = arguments.record.as_deref();
     let verdict = run(Options { seed, sabotage, transcript: true, record: record.is_some() });
-    print!("{}", verdict.transcript);
+    println!("{}", last_lines(&verdict.transcript, arguments.last.unwrap_or(usize::MAX)));
     println!("{verdict}");
     for Recording { name, bytes } in &verdict.recordings {
         let file = record.unwrap_or(Path::new(".")).join(format!("{name}.recording"));
@@ -66,6 +73,11 @@ fn one(seed: u64, sabotage: Option<Sabotage>, record: Option<&Path>) -> bool {
         }
     }
     verdict.violation.is_none()
+}
+
+fn last_lines(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
 }
 
 /// `1000` or `5001..6000`, both ends included.

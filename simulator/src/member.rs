@@ -8,7 +8,7 @@ use shared::node::{Input, Node, NodeConfig, NodeError, Outgoing, PersistSequence
 use shared::recording::{Recorder, Start, StartError};
 use shared::rng::Rng;
 use shared::time::{Duration, Time};
-use shared::wire::session::{Claim, Kind, Profile};
+use shared::wire::session::{Claim, Profile};
 use std::collections::BTreeMap;
 
 pub struct Member {
@@ -86,8 +86,7 @@ impl Process {
 }
 
 impl Member {
-    pub fn new(id: NodeId, kind: Kind, domain: u64, clock: WallClock) -> Member {
-        let profile = Profile { name: String::new(), kind, http: None, threads: 2, hidden: false, domain };
+    pub fn new(id: NodeId, profile: Profile, clock: WallClock) -> Member {
         Member { id, profile, clock, disk: Disk::default(), process: None, recordings: Vec::new(), boot: 0 }
     }
 

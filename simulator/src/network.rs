@@ -4,9 +4,10 @@ use shared::ids::{ClusterId, NodeId};
 use shared::rng::Rng;
 use shared::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Odds are in thousandths.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weather {
     pub loss: u64,
     pub duplication: u64,
@@ -141,5 +142,16 @@ impl Network {
         let latency = self.weather.latency;
         let straggle = if rng.below(8) == 0 { self.weather.straggle } else { Duration::ZERO };
         latency / 2 + rng.between(Duration::ZERO, latency) + rng.between(Duration::ZERO, straggle)
+    }
+}
+
+/// What is wrong with it.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connected: {:?}", self.connected())?;
+        if self.weather != Weather::CALM {
+            write!(f, "; {:?}", self.weather)?;
+        }
+        self.cut.iter().try_for_each(|(from, to)| write!(f, "; {from:?} is not heard by {to:?}"))
     }
 }

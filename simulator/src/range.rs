@@ -1,6 +1,7 @@
 //! Many seeds at once, on several threads.
 
-use crate::{Options, Verdict, run};
+use crate::last_lines;
+use simulator::{Options, Verdict, run};
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,9 @@ use std::time::{Duration, Instant};
 /// How often the run says how far it is: on a terminal, and where the output is kept.
 const PROGRESS_SHOWN: Duration = Duration::from_secs(2);
 const PROGRESS_KEPT: Duration = Duration::from_secs(60);
+
+/// Of the transcript of a run that failed.
+const LINES_SHOWN: usize = 40;
 
 /// What all runs came to, and which failed.
 #[derive(Default)]
@@ -53,6 +57,8 @@ impl Progress {
         outcome.seeds += 1;
         if verdict.violation.is_some() {
             outcome.failed.push(seed);
+            let again = run(Options { seed, transcript: true, ..Options::default() });
+            println!("{}", last_lines(&again.transcript, LINES_SHOWN));
             println!("seed {seed}: {verdict}\n  cargo xtask sim --seed {seed}");
         }
         let interval = if std::io::stderr().is_terminal() { PROGRESS_SHOWN } else { PROGRESS_KEPT };

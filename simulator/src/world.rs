@@ -16,7 +16,7 @@ use shared::node::{BlockOp, ComputeTask, Input, NodeConfig, Outgoing, PersistSeq
 use shared::rng::Rng;
 use shared::time::{Duration, Time};
 use shared::wire::peer::PeerMessage;
-use shared::wire::session::{Claim, Frame, Kind, Peer, Presence, Welcome};
+use shared::wire::session::{Claim, Frame, Kind, Peer, Presence, Profile, Welcome};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -24,6 +24,7 @@ mod carrying;
 mod ending;
 mod freezing;
 mod happening;
+mod stranger;
 mod troubles;
 
 /// When runs begin. Clocks may be behind.
@@ -71,6 +72,8 @@ pub struct Verdict {
     pub key_unknowns: u64,
     /// Histories without a verdict: the judge gave up.
     pub undecided: u64,
+    /// Frames that members could not read, and took no harm from.
+    pub frames_ignored: u64,
     /// Runs in which some change was told to nobody who watches.
     pub gaps: u64,
     pub transcript: String,
@@ -89,6 +92,7 @@ impl Verdict {
         self.key_answers += other.key_answers;
         self.key_unknowns += other.key_unknowns;
         self.undecided += other.undecided;
+        self.frames_ignored += other.frames_ignored;
         self.gaps += other.gaps;
     }
 }
@@ -111,7 +115,11 @@ impl fmt::Display for Verdict {
             self.key_answers,
             self.key_unknowns
         )?;
-        write!(f, ", {} histories UNDECIDED, {} with news that nobody watched", self.undecided, self.gaps)
+        write!(
+            f,
+            ", {} frames ignored, {} histories UNDECIDED, {} with news that nobody watched",
+            self.frames_ignored, self.undecided, self.gaps
+        )
     }
 }
 
@@ -119,8 +127,9 @@ impl fmt::Display for Verdict {
 pub fn run(options: Options) -> Verdict {
     let mut world = World::new(options);
     let violation = world.live().err();
-    if violation.is_some() {
+    if let Some(violation) = &violation {
         world.lay_bare();
+        world.transcript.line(world.now, || format!("== {violation}"));
     }
     let recordings = world.recordings();
     Verdict {
@@ -134,6 +143,7 @@ pub fn run(options: Options) -> Verdict {
         key_answers: world.keys.answered,
         key_unknowns: world.keys.unknown,
         undecided: u64::from(world.undecided),
+        frames_ignored: world.frames_ignored(),
         gaps: u64::from(!world.told_in_full),
         transcript: world.transcript.take(),
         recordings,
@@ -152,6 +162,8 @@ pub(crate) struct World {
     workload: Workload,
     keys: Clients,
     clockwork: Clockwork,
+    /// A member of another version.
+    stranger: Option<Peer>,
     undecided: bool,
     told_in_full: bool,
     transcript: Transcript,
@@ -183,6 +195,7 @@ enum Due {
     Fault,
     Client,
     Turn(Turn),
+    Stranger,
     TroubleOver,
 }
 
@@ -227,6 +240,7 @@ impl World {
             workload: Workload::default(),
             keys,
             clockwork,
+            stranger: None,
             undecided: false,
             told_in_full: false,
             transcript: Transcript::new(options.transcript),
@@ -294,14 +308,17 @@ impl World {
         let id = NodeId::random(&mut self.rng);
         let domain = self.rng.next_u64();
         let clock = self.clockwork.clock(&mut self.rng);
-        self.members.insert(id, Member::new(id, kind, domain, clock));
+        let name = self.transcript.next_name();
+        let profile = Profile { name, kind, http: None, threads: 2, hidden: false, domain };
+        self.transcript.meet(id, &profile);
+        self.members.insert(id, Member::new(id, profile, clock));
         let soon = self.now + self.rng.between(Duration::ZERO, Duration::from_millis(300));
         self.agenda.plan(soon, Due::Start { node: id });
     }
 
     fn note(&mut self, node: NodeId, text: impl FnOnce() -> String) {
         let name = self.transcript.name(node);
-        self.transcript.line(self.now, || format!("{name} {}", text()));
+        self.transcript.line(self.now, || format!("{name}  {}", text()));
     }
 
     fn boot_of(&self, node: NodeId) -> u64 {
@@ -358,6 +375,7 @@ impl World {
             .filter(|other| *other != node)
             .filter_map(|other| self.members.get(&other))
             .map(|member| Peer { node: member.id, profile: member.profile.clone() })
+            .chain(self.stranger.clone())
             .collect();
         Some(Welcome { node, cluster, founder, present })
     }
@@ -377,12 +395,26 @@ impl World {
         all
     }
 
-    /// Where every member stands at the end, for whoever looks into a violation.
+    fn frames_ignored(&self) -> u64 {
+        let processes = self.members.values().filter_map(|member| member.process.as_ref());
+        processes.map(|process| process.node.frames_ignored()).sum()
+    }
+
+    /// Where every member stands at the end, and what was wrong with the world, for whoever looks into a violation.
     fn lay_bare(&mut self) {
         for member in self.members.values() {
+            let sleeps = if self.sleepers.contains_key(&member.id) { ", frozen" } else { "" };
+            let stands = member.process.as_ref().map_or("is down".to_owned(), |process| {
+                let raft = process.node.inspect().raft;
+                let voters = &raft.membership.voters;
+                format!(
+                    "{:?} in term {}, leader {:?}, log to {}, committed to {}, voters {voters:?}{sleeps}",
+                    raft.role, raft.term, raft.leader, raft.last, raft.commit
+                )
+            });
             let name = self.transcript.name(member.id);
-            let node = member.process.as_ref().map(|process| &process.node);
-            self.transcript.line(self.now, || format!("{name} is {} {node:#?}", member.id));
+            self.transcript.line(self.now, || format!("== {name}: {stands}; {:?}", member.clock));
         }
+        self.transcript.line(self.now, || format!("== {}", self.network));
     }
 }

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const WATCHERS: usize = 2;
 
 /// Their requests are told from those of others by their numbers.
-const FIRST_REQUEST: u64 = 1 << 32;
+const FIRST_REQUEST: u64 = 1_000_000;
 
 /// When it is somebody's turn. Turns that were planned before the latest are off.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -20,12 +20,15 @@ impl World {
         let mut ready = mem::take(&mut self.ready);
         let Some(member) = self.members.get_mut(&node) else { return Ok(()) };
         let Some(process) = &mut member.process else { return Ok(()) };
+        let mut told = self.transcript.hears(node, &input);
         process.handle(self.now, input, &mut ready, member.recordings.last_mut());
+        self.transcript.does(node, &ready, &mut told);
+        let seen = process.node.inspect();
+        self.transcript.stands(self.now, node, &seen, told);
         self.carry_out(node, &mut ready)?;
         self.ready = ready;
         let Some(member) = self.members.get_mut(&node) else { return Ok(()) };
         let Some(process) = &mut member.process else { return Ok(()) };
-        let seen = process.node.inspect();
         self.checkers.check(node, &seen, &member.disk)?;
         let after = Footing::of(&seen);
         let before = mem::replace(&mut process.footing, after);

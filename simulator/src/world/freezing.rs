@@ -39,6 +39,7 @@ impl World {
             | Due::Fault
             | Due::Client
             | Due::Turn(_)
+            | Due::Stranger
             | Due::TroubleOver => {
                 return Some(due);
             }

@@ -55,6 +55,7 @@ impl World {
                 self.take_turns(next);
                 Ok(())
             }
+            Due::Stranger => self.stranger_speaks(),
             Due::TroubleOver => self.end_trouble(),
             // Meant for a process or a connection that is gone.
             _ => Ok(()),

@@ -75,6 +75,7 @@ impl World {
             Fault::Heal => self.network.heal(),
             Fault::Weather(weather) => self.network.weather = weather,
             Fault::Replace { node } => self.replace(node),
+            Fault::Stranger => self.stranger_comes(),
             Fault::Join => self.join(Kind::Tab),
             Fault::Ambush(ambush) => {
                 // Its moments come when the cluster works.
