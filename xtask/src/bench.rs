@@ -2,7 +2,8 @@
 
 use crate::wasm_target::WASM_TARGET;
 use crate::workspace::{Workspace, check};
-use crate::{page, tools};
+use crate::{apt, page, tools};
+use anyhow::Context;
 use std::process::Command;
 
 pub const MANIFEST: &str = "benches/Cargo.toml";
@@ -21,9 +22,29 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<bool
     match arguments.first().map(String::as_str) {
         Some("raft") => check(cargo(workspace, "run").args(["--release", "--"]).args(arguments))?,
         Some("size") => size(workspace)?,
+        Some("failover" | "writes") => servers(workspace, arguments)?,
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+fn servers(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
+    if workspace.which("etcd").is_none() {
+        apt::install(workspace, &["etcd-server"], "some ten megabytes")
+            .context("this measures beside etcd: the package etcd-server, or an `etcd` on PATH")?;
+    }
+    check(clusters(workspace)?.args(arguments))
+}
+
+/// Starts real processes, with their data on the disk that `target` is on; /tmp may be memory.
+fn clusters(workspace: &Workspace) -> anyhow::Result<Command> {
+    let data = workspace.target().join("bench-data");
+    std::fs::create_dir_all(&data)?;
+    check(&mut workspace.cargo(&["build", "--release", "--locked", "--package", "relay"]))?;
+    let mut command = cargo(workspace, "run");
+    command.args(["--profile", "clients", "--package", "clusters", "--"]);
+    command.env("TMPDIR", data).env("WORDRAFT", workspace.target().join("release/wordraft"));
+    Ok(command)
 }
 
 fn size(workspace: &Workspace) -> anyhow::Result<()> {

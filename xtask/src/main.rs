@@ -31,6 +31,9 @@ Usage: cargo xtask COMMAND
   sim [ARGS]                   the simulator, in release (for instance: sim --seeds 1000)
   bench raft [--rounds N]      the consensus core beside raft-rs
   bench size                   what the core weighs as a Wasm module beside raft-rs, and the page's files
+  bench failover [--rounds N]  how long nobody can write when the leader is killed, beside etcd
+  bench writes [--rounds N] [--seconds N] [--value-bytes N]
+                               durable writes per second of 1, 8 and 64 clients, beside etcd
   dist                         an archive with the optimised binary and its checksum, in target/package";
 
 fn main() -> ExitCode {

@@ -12,7 +12,8 @@ pub fn build(workspace: &Workspace, target: &WasmTarget) -> anyhow::Result<()> {
     let step = Step::begin("Page", "trunk compiles the application and its workers to Wasm, into dist/");
     let mut trunk = workspace.command("trunk");
     target.prepare(&mut trunk);
-    let built = workspace.target().join("page");
+    // Not `page`: that is where cargo keeps what the profile of this name needs, and trunk empties the directory.
+    let built = workspace.target().join("page-dist");
     // Trunk takes NO_COLOR=1, as many set it, for a wrong value of its option.
     trunk.env_remove("NO_COLOR").args(["build", "--release", "--offline=true", "--locked=true", "--dist"]);
     check(trunk.arg(&built)).context("the page could not be built")?;

@@ -141,7 +141,7 @@ fn native_tests(workspace: &Workspace, tally: &mut Tally) -> anyhow::Result<()> 
         with_arguments(workspace.cargo(&["test", "--no-fail-fast"]), &packages)
     });
     tally.tests("Benchmarks", "both sides do the work that is measured; nothing is measured here", || {
-        bench::cargo(workspace, "test")
+        with_arguments(bench::cargo(workspace, "test"), &["--package", "benches", "--package", "clusters"])
     });
     tally.tests("Documentation tests", "the examples in the documentation run", || {
         with_arguments(workspace.cargo(&["test", "--doc"]), &documented)

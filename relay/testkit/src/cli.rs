@@ -50,9 +50,10 @@ pub async fn wordraft(arguments: &[&str], stdin: &[u8]) -> Finished {
     Finished { code: output.status.code(), stdout: output.stdout, stderr }
 }
 
-/// Cargo builds it beside the tests of the package that it belongs to.
+/// The one that `WORDRAFT` names; else the one that cargo builds beside the tests of the package that it belongs to.
 pub fn wordraft_binary() -> PathBuf {
-    let path = build_directory().join("wordraft");
+    let named = std::env::var_os("WORDRAFT").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| build_directory().join("wordraft"));
     assert!(path.is_file(), "{} is missing; it is built with `cargo test --package relay`", path.display());
     path
 }
