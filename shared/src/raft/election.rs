@@ -158,7 +158,7 @@ impl Raft {
     fn become_leader(&mut self) {
         self.prompt_attempts = 0;
         let last = self.log.last();
-        let leadership = Leadership::new(self.id, &self.log, last, self.now);
+        let leadership = Leadership::new(self.id, &self.log, last, self.now, self.farewell());
         self.take_role(State::Leader(Box::new(leadership)), Some(self.id));
         self.append(Payload::Noop);
         self.heartbeat_due();

@@ -66,10 +66,10 @@ impl Raft {
         for (peer, progress) in peers {
             let Progress { matched, next, flow, heard_at, round, told_commit, departure } = progress;
             (peer, matched, next, flow, self.is_long_ago(*heard_at), round, told_commit).hash(hasher);
-            if let Some(Departure { index, until }) = departure {
+            if let Some(Departure { index, told_in, until }) = departure {
                 let timeouts_left =
                     until.since(self.now).as_micros() / self.config.election_timeout.as_micros();
-                (index, timeouts_left).hash(hasher);
+                (index, told_in, timeouts_left).hash(hasher);
             }
         }
     }

@@ -40,6 +40,9 @@ impl Raft {
         for (peer, progress) in &mut leadership.peers {
             let commit = commit.min(progress.matched);
             progress.told_commit = progress.told_commit.max(commit);
+            if let Some(departure) = progress.departure.as_mut().filter(|left| commit >= left.index) {
+                departure.told_in.get_or_insert(leadership.round);
+            }
             let message = Message::Heartbeat { term, commit, round: leadership.round };
             self.output.send_now.push((*peer, message));
         }

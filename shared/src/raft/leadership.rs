@@ -34,11 +34,14 @@ pub(super) struct Transfer {
 }
 
 impl Leadership {
-    /// `last` is the end of the log before the leader's first entry.
-    pub fn new(me: NodeId, log: &Log, last: Position, now: Time) -> Leadership {
+    /// `last` is the end of the log before the leader's first entry. Whom the leader before removed last, it may not have
+    /// told: they hear of it until `farewell`.
+    pub fn new(me: NodeId, log: &Log, last: Position, now: Time, farewell: Time) -> Leadership {
+        let next = last.index.next();
+        let members = log.last_change().flat_map(Membership::members).filter(|id| *id != me);
         let mut leadership = Leadership {
-            peers: BTreeMap::new(),
-            noop: last.index.next(),
+            peers: members.map(|id| (id, Progress::new(next, now))).collect(),
+            noop: next,
             round: Round::default(),
             reads: Reads::default(),
             lease: Lease::default(),
@@ -46,7 +49,7 @@ impl Leadership {
             transfer: None,
             pump: true,
         };
-        leadership.follow_membership(me, log, last.index.next(), now, now);
+        leadership.follow_membership(me, log, next, now, farewell);
         leadership
     }
 
@@ -58,7 +61,8 @@ impl Leadership {
             if members.contains(id) {
                 progress.departure = None;
             } else if progress.departure.is_none() {
-                progress.departure = Some(Departure { index: log.membership_index(), until: farewell });
+                progress.departure =
+                    Some(Departure { index: log.membership_index(), told_in: None, until: farewell });
             }
         }
         for id in members.into_iter().filter(|id| *id != me) {

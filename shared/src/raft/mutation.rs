@@ -64,7 +64,7 @@ pub enum Mutation {
     JointLeftByItsLeaderOnly,
     /// A leader that was removed goes on.
     RemovedLeaderStays,
-    /// Who was removed is told so once at most.
+    /// Who was removed is told so once at most, and not by a later leader.
     FarewellForgotten,
     /// Leadership is handed over until the target takes it.
     TransferNeverEnds,

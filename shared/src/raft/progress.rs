@@ -28,6 +28,8 @@ pub(super) struct Progress {
 #[derive(Clone, Debug)]
 pub(super) struct Departure {
     pub index: Index,
+    /// The round that told it first. The answer to it, or to a later one, shows that the news arrived.
+    pub told_in: Option<Round>,
     pub until: Time,
 }
 
@@ -94,8 +96,7 @@ impl Progress {
     /// Whether a peer that left has been told so, or has had its time.
     pub fn has_departed(&self, now: Time) -> bool {
         self.departure.as_ref().is_some_and(|departure| {
-            let told = self.matched >= departure.index && self.told_commit >= departure.index;
-            told || now >= departure.until
+            departure.told_in.is_some_and(|round| self.round >= round) || now >= departure.until
         })
     }
 }

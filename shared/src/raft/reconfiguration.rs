@@ -5,6 +5,7 @@ use super::message::{Message, Round};
 use super::mutation::Mutation;
 use super::types::{Payload, Position};
 use super::{ChangeError, Raft, State};
+use crate::time::Time;
 use std::sync::Arc;
 
 /// Election timeouts for which a peer that left is still told so.
@@ -36,13 +37,18 @@ impl Raft {
     fn append_membership(&mut self, membership: Membership) -> Position {
         let last = self.log.last().index;
         let position = self.append(Payload::Membership(Arc::new(membership)));
-        let timeouts = if self.config.broken(Mutation::FarewellForgotten) { 0 } else { FAREWELL_TIMEOUTS };
-        let farewell = self.now + self.config.election_timeout * timeouts;
+        let farewell = self.farewell();
         if let State::Leader(leadership) = &mut self.state {
             leadership.follow_membership(self.id, &self.log, last.next(), self.now, farewell);
         }
         self.output.state_changed = true;
         position
+    }
+
+    /// Until when those that leave now are told so.
+    pub(super) fn farewell(&self) -> Time {
+        let timeouts = if self.config.broken(Mutation::FarewellForgotten) { 0 } else { FAREWELL_TIMEOUTS };
+        self.now + self.config.election_timeout * timeouts
     }
 
     /// The commit index moved. A joint configuration that is committed is left at once, by whoever leads (§4.3); a leader

@@ -95,6 +95,11 @@ impl Log {
         self.configurations.last().expect("the first configuration is never removed")
     }
 
+    /// The configurations of the last change: with a joint one between, there are three.
+    pub fn last_change(&self) -> impl Iterator<Item = &Membership> {
+        self.configurations.iter().rev().take(3).map(|(_, membership)| &**membership)
+    }
+
     /// The configurations that may be the committed one: the newest that surely is, and all after it.
     pub fn possible_configurations(&self) -> impl Iterator<Item = &Membership> {
         let settled = self.configurations.partition_point(|(index, _)| *index <= self.commit);

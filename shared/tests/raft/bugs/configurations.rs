@@ -86,6 +86,41 @@ pub fn the_last_message_to_a_removed_member_may_be_lost(config: Config) {
     cluster.run_until("the leader lets go of it", |cluster| cluster.status(leader).peers.is_empty());
 }
 
+/// All arrives but the word that the removal is committed.
+pub fn the_notice_of_a_removal_is_repeated_until_it_is_answered(config: Config) {
+    let mut cluster = Cluster::with_config(3, config);
+    let leader = cluster.elect();
+    let removed = cluster.followers()[0];
+    let rest: Vec<u8> = (1..=3).filter(|number| n(*number) != removed).collect();
+    wanted(&mut cluster, leader, change(&rest, &[])).unwrap();
+    while !settled_with(&cluster, leader, &rest) {
+        cluster.arrive_next();
+    }
+    cluster.network.isolate(removed, [leader]);
+    cluster.run_for(ms(500));
+    assert_eq!(cluster.status(removed).last, cluster.status(leader).last);
+    assert!(!settled_with(&cluster, removed, &rest));
+    cluster.network.heal();
+    cluster.run_until("it knows", |cluster| settled_with(cluster, removed, &rest));
+    cluster.run_until("the leader lets go of it", |cluster| {
+        !cluster.status(leader).peers.contains_key(&removed)
+    });
+}
+
+pub fn a_new_leader_tells_whom_the_old_one_could_not_tell(config: Config) {
+    let mut cluster = Cluster::with_config(4, config);
+    let leader = cluster.elect();
+    let removed = cluster.followers()[0];
+    let rest: Vec<u8> = (1..=4).filter(|number| n(*number) != removed).collect();
+    cluster.network.cut(leader, removed);
+    wanted(&mut cluster, leader, change(&rest, &[])).unwrap();
+    cluster
+        .run_until("removed", |cluster| rest.iter().all(|number| settled_with(cluster, n(*number), &rest)));
+    cluster.crash(leader);
+    assert!(!settled_with(&cluster, removed, &rest));
+    cluster.run_until("it knows", |cluster| settled_with(cluster, removed, &rest));
+}
+
 pub fn a_removed_leader_hands_over_once_its_removal_is_committed(config: Config) {
     let mut cluster = Cluster::with_config(3, config);
     let leader = cluster.elect();

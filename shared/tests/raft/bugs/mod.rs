@@ -51,6 +51,8 @@ bugs! {
     16 elections::a_learner_votes_when_it_is_asked without [LearnersDoNotVote];
     17 configurations::a_removed_leader_hands_over_once_its_removal_is_committed without [RemovedLeaderStays];
     17 configurations::the_last_message_to_a_removed_member_may_be_lost without [FarewellForgotten];
+    17 configurations::the_notice_of_a_removal_is_repeated_until_it_is_answered without [FarewellForgotten];
+    17 configurations::a_new_leader_tells_whom_the_old_one_could_not_tell without [FarewellForgotten];
     18 stalls::a_dead_target_stops_proposals_for_one_election_timeout_at_most without [TransferNeverEnds];
     19 commits::uncommitted_bytes_are_bounded_and_come_free_again without [UncommittedNeverFreed];
     20 elections::looking_at_the_clock_does_not_begin_patience_again without [PatienceDrawnAtEveryTick];
