@@ -102,8 +102,8 @@ impl Membership {
 
     /// What a peer or a disk sent must be a configuration that [`Membership::enter`] or [`Membership::leave`] could make.
     pub(super) fn check(&self) -> Result<(), MembershipError> {
-        let change = MembershipChange { voters: self.voters.clone(), learners: self.learners.clone() };
-        change.check()?;
+        let Membership { voters, learners, .. } = self.leave();
+        MembershipChange { voters, learners }.check()?;
         if let Some(id) = self.learners.iter().find(|id| self.outgoing.contains(id)) {
             return Err(MembershipError::VoterAndLearner(*id));
         }

@@ -171,6 +171,9 @@ impl Raft {
         {
             log.configuration_at_commit = config.broken(Mutation::ConfigurationAtCommit);
         }
+        if stored.hard_state.term > step::TERM_MAX {
+            return Err(NewError::Stored("an impossible term"));
+        }
         if log.last().term > stored.hard_state.term {
             return Err(NewError::Stored("an entry of a term that was never entered"));
         }

@@ -80,11 +80,9 @@ impl Raft {
 
     pub(super) fn check_chunk(&self, term: Term, chunk: &SnapshotChunk) -> Result<(), StepError> {
         let SnapshotChunk { meta, total, offset, data, .. } = chunk;
-        if meta.last.index == Index::ZERO || meta.last.index > super::INDEX_MAX || meta.last.term > term {
-            return Err(StepError::Malformed("a snapshot of no possible entry"));
-        }
-        if meta.membership.check().is_err() {
-            return Err(StepError::Malformed("an impossible configuration"));
+        meta.check().map_err(StepError::Malformed)?;
+        if meta.last.term > term {
+            return Err(StepError::Malformed("a snapshot of a later term than its message"));
         }
         if *total > self.config.max_snapshot_bytes as u64 {
             return Err(StepError::Malformed("a snapshot beyond the limit"));

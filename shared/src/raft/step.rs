@@ -11,7 +11,7 @@ use crate::ids::NodeId;
 use crate::limits;
 
 /// No cluster lives to see this term; only a lie names it. Beyond it, "the next term" would not be a new one.
-const TERM_MAX: Term = Term::new(u64::MAX / 2);
+pub(super) const TERM_MAX: Term = Term::new(u64::MAX / 2);
 
 impl Raft {
     pub(super) fn dispatch(&mut self, from: NodeId, message: Message) -> Result<(), StepError> {

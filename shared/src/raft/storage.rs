@@ -17,6 +17,16 @@ pub struct SnapshotMeta {
     pub membership: Membership,
 }
 
+impl SnapshotMeta {
+    /// What a peer or a disk sent must be possible.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        if self.last.index == Index::ZERO || self.last.index > super::INDEX_MAX {
+            return Err("a snapshot of no possible entry");
+        }
+        self.membership.check().map_err(|_| "an impossible configuration")
+    }
+}
+
 /// The state machine as of `meta.last`. Raft never looks inside `data`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Snapshot {

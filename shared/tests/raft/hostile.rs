@@ -3,6 +3,7 @@
 use crate::kit::*;
 use bytes::Bytes;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use wordraft_shared::ids::{Hash, NodeId};
 use wordraft_shared::limits;
 use wordraft_shared::raft::*;
@@ -224,4 +225,70 @@ fn a_term_out_of_reach_is_not_followed() {
     let [vote, ..] = claims(Term::new(furthest));
     assert_eq!(cluster.step(leader, liar, vote), Ok(()));
     assert_eq!(cluster.status(leader).term.get(), furthest);
+}
+
+fn members(numbers: std::ops::Range<usize>) -> BTreeSet<NodeId> {
+    let id = |number: usize| NodeId::from_bytes([(number / 256) as u8, number as u8, 0, 0, 0, 0, 0, 0, 0, 0]);
+    numbers.map(id).collect()
+}
+
+/// A joint configuration of this many members after it is left.
+fn crowd(size: usize) -> Membership {
+    let (voters, rest) = (members(0..100), members(150..200));
+    Membership { voters, learners_next: rest.clone(), outgoing: rest, learners: members(300..size + 150) }
+}
+
+#[test]
+fn a_joint_configuration_that_would_be_left_for_a_larger_one_than_allowed_is_refused() {
+    let append = |membership: Membership| {
+        let mut cluster = Cluster::new(3);
+        let payload = Payload::Membership(membership.into());
+        let entry = Entry { term: Term::new(2), index: Index::new(2), payload };
+        let (previous, commit) = (Position::new(1, 1), Index::ZERO);
+        let append = Message::Append { term: entry.term, previous, entries: vec![entry].into(), commit };
+        cluster.step(n(1), n(2), append)
+    };
+    assert_eq!(append(crowd(limits::ROOM_MEMBERS_MAX)), Ok(()));
+    assert!(matches!(append(crowd(limits::ROOM_MEMBERS_MAX + 1)), Err(StepError::Malformed(_))));
+}
+
+#[test]
+fn a_disk_that_holds_what_cannot_be_is_refused() {
+    let founder = || Stored::founder(n(1));
+    let with_snapshot = |last, membership| {
+        let snapshot = Snapshot { meta: SnapshotMeta { last, membership }, data: Bytes::new() };
+        Stored { snapshot: Some(snapshot), entries: Vec::new(), ..founder() }
+    };
+    let with_configuration = |membership: Membership| {
+        let mut stored = founder();
+        stored.entries[0].payload = Payload::Membership(membership.into());
+        stored
+    };
+    let start = |stored: Stored| {
+        let rng = wordraft_shared::rng::Rng::from_u64(1);
+        Raft::new(n(1), Config::default(), stored, rng, wordraft_shared::time::Time::ZERO)
+    };
+    let (alone, nobody) = (Membership::of_voters([n(1)]), Membership::default());
+    let possible = [
+        founder(),
+        with_configuration(crowd(limits::ROOM_MEMBERS_MAX)),
+        with_snapshot(Position::new(1, 5), alone.clone()),
+    ];
+    for stored in possible {
+        assert!(start(stored.clone()).is_ok(), "{stored:?}");
+    }
+    let mut timeless = founder();
+    timeless.hard_state.term = Term::new(u64::MAX);
+    let impossible = [
+        timeless,
+        with_configuration(nobody.clone()),
+        with_configuration(crowd(limits::ROOM_MEMBERS_MAX + 1)),
+        with_snapshot(Position::new(1, 5), nobody),
+        with_snapshot(Position::new(1, 5), crowd(limits::ROOM_MEMBERS_MAX + 1)),
+        with_snapshot(Position::new(1, 0), alone.clone()),
+        with_snapshot(Position::new(1, u64::MAX), alone),
+    ];
+    for stored in impossible {
+        assert!(matches!(start(stored.clone()), Err(NewError::Stored(_))), "{stored:?}");
+    }
 }

@@ -32,7 +32,10 @@ pub(super) struct Log {
 impl Log {
     /// The log that a disk holds, refused if its parts do not fit together.
     pub fn restore(snapshot: Option<Snapshot>, entries: Vec<Entry>) -> Result<Log, NewError> {
-        check_order(&entries)?;
+        check_entries(&entries)?;
+        if let Some(snapshot) = &snapshot {
+            snapshot.meta.check().map_err(NewError::Stored)?;
+        }
         let meta = snapshot.as_ref().map(|snapshot| snapshot.meta.clone()).unwrap_or_default();
         let mut log = Log {
             base: restored_base(&meta, &entries)?,
@@ -221,7 +224,12 @@ impl Log {
     }
 }
 
-fn check_order(entries: &[Entry]) -> Result<(), NewError> {
+fn check_entries(entries: &[Entry]) -> Result<(), NewError> {
+    for entry in entries {
+        if let Payload::Membership(membership) = &entry.payload {
+            membership.check().map_err(|_| NewError::Stored("an impossible configuration"))?;
+        }
+    }
     for pair in entries.windows(2) {
         if pair[1].index != pair[0].index.next() {
             return Err(NewError::Stored("entries are missing between others"));
