@@ -157,6 +157,12 @@ pub const VOTERS_MAX: usize = 7;
 /// Entries of one append message of Raft; one larger command travels alone.
 pub const RAFT_APPEND_BYTES: usize = 256 << 10;
 
+/// Any setting of Raft that counts bytes, messages or reads.
+pub const RAFT_SETTING_MAX: usize = 1 << 30;
+
+/// The longest election timeout that a member can be set to.
+pub const RAFT_ELECTION_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Batches that a member gives to its disk without an acknowledgement.
 pub const RAFT_WRITES_IN_FLIGHT_MAX: usize = 1_024;
 

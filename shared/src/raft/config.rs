@@ -92,6 +92,14 @@ pub enum ConfigError {
         "the heartbeat interval must be at most a third of the election timeout, or one lost message elects"
     )]
     HeartbeatTooSlow,
+    #[error(
+        "the prompt delay must be at most a twelfth of the election timeout, or a notice that the leader is gone saves no time"
+    )]
+    PromptTooSlow,
+    #[error("{0} must be at most {max}", max = limits::RAFT_SETTING_MAX)]
+    TooLarge(&'static str),
+    #[error("the election timeout must be at most {max:?}", max = limits::RAFT_ELECTION_TIMEOUT_MAX)]
+    TimeoutTooLong,
 }
 
 impl Config {
@@ -110,14 +118,23 @@ impl Config {
         if let Some((name, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
             return Err(ConfigError::Zero(name));
         }
-        if self.heartbeat_interval.is_zero() {
-            return Err(ConfigError::Zero("heartbeat_interval"));
+        if let Some((name, _)) = sizes.into_iter().find(|(_, size)| *size > limits::RAFT_SETTING_MAX) {
+            return Err(ConfigError::TooLarge(name));
         }
-        if self.prompt_delay.is_zero() {
-            return Err(ConfigError::Zero("prompt_delay"));
+        let times = [("heartbeat_interval", self.heartbeat_interval), ("prompt_delay", self.prompt_delay)];
+        // A shorter time than the clock can tell is none.
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| time.as_micros() == 0) {
+            return Err(ConfigError::Zero(name));
+        }
+        if self.election_timeout > limits::RAFT_ELECTION_TIMEOUT_MAX {
+            return Err(ConfigError::TimeoutTooLong);
         }
         if self.heartbeat_interval.saturating_mul(3) > self.election_timeout {
             return Err(ConfigError::HeartbeatTooSlow);
+        }
+        // The longest that a first prompt try lasts: that of a tab in the background.
+        if self.prompt_delay.saturating_mul(12) > self.election_timeout {
+            return Err(ConfigError::PromptTooSlow);
         }
         Ok(())
     }

@@ -58,13 +58,14 @@ impl Raft {
         self.rng.between(delay, delay * 2) + delay * 2 * self.priority.level()
     }
 
-    /// Patience with an election that is under way. After a notice it is short, and doubles with every try.
+    /// Patience with an election that is under way. After a notice it is short, and doubles with every try, up to the usual.
     fn await_votes(&mut self) {
-        if self.prompt_attempts == 0 {
-            return self.reset_election_deadline();
+        self.reset_election_deadline();
+        if self.prompt_attempts > 0 {
+            let tries = PROMPT_ATTEMPTS - self.prompt_attempts;
+            let soon = self.now + self.prompt_patience() * (2 << tries);
+            self.election_deadline = self.election_deadline.min(soon);
         }
-        let tries = PROMPT_ATTEMPTS - self.prompt_attempts;
-        self.election_deadline = self.now + self.prompt_patience() * (2 << tries);
     }
 
     /// Somebody else is about to stand: to do the same at the same time would split the votes. The wait is too short for

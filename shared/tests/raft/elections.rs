@@ -146,6 +146,26 @@ fn prompt_elections_do_not_split_their_votes() {
     }
 }
 
+/// The least wanted member has the longest prompt tries, and nobody answers it.
+#[test]
+fn no_try_after_a_notice_takes_longer_than_one_without() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(3).seeded(seed);
+        let leader = cluster.elect();
+        let alone = cluster.followers()[0];
+        cluster.with(alone, |raft, _| raft.set_priority(Priority::Reluctant));
+        cluster.network.isolate(alone, [1, 2, 3].map(n));
+        cluster.with(alone, |raft, now| raft.peer_lost(now, leader));
+        let longest = cluster.config.election_timeout * 3;
+        for _ in 0..6 {
+            let deadline = cluster.nodes[&alone].raft.as_ref().and_then(Raft::deadline).unwrap();
+            assert!(deadline - cluster.now <= longest, "{:?}", deadline - cluster.now);
+            cluster.now = deadline;
+            cluster.with(alone, |raft, now| raft.tick(now));
+        }
+    }
+}
+
 #[test]
 fn prompt_elections_come_to_an_end_over_slow_links_too() {
     for size in [3, 5] {

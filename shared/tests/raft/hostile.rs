@@ -292,3 +292,35 @@ fn a_disk_that_holds_what_cannot_be_is_refused() {
         assert!(matches!(start(stored.clone()), Err(NewError::Stored(_))), "{stored:?}");
     }
 }
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let timeout = Config::default().election_timeout;
+    let (most, longest) = (limits::RAFT_SETTING_MAX, limits::RAFT_ELECTION_TIMEOUT_MAX);
+    let nanos = std::time::Duration::from_nanos;
+    let standard = Config::default;
+    let tables: [(Config, Result<(), ConfigError>); 10] = [
+        (Config { prompt_delay: timeout / 12, ..standard() }, Ok(())),
+        (Config { prompt_delay: timeout / 12 + nanos(1), ..standard() }, Err(ConfigError::PromptTooSlow)),
+        (Config { heartbeat_interval: timeout / 3, ..standard() }, Ok(())),
+        (
+            Config { heartbeat_interval: timeout / 3 + nanos(1), ..standard() },
+            Err(ConfigError::HeartbeatTooSlow),
+        ),
+        (
+            Config { heartbeat_interval: nanos(999), ..standard() },
+            Err(ConfigError::Zero("heartbeat_interval")),
+        ),
+        (Config { election_timeout: longest, ..standard() }, Ok(())),
+        (Config { election_timeout: longest + nanos(1), ..standard() }, Err(ConfigError::TimeoutTooLong)),
+        (Config { max_pending_reads: 0, ..standard() }, Err(ConfigError::Zero("max_pending_reads"))),
+        (Config { snapshot_window_chunks: most, ..standard() }, Ok(())),
+        (
+            Config { snapshot_window_chunks: most + 1, ..standard() },
+            Err(ConfigError::TooLarge("snapshot_window_chunks")),
+        ),
+    ];
+    for (config, expected) in tables {
+        assert_eq!(config.check(), expected, "{config:?}");
+    }
+}
