@@ -25,7 +25,8 @@ pub struct Config {
     pub max_inflight_messages: usize,
     /// Bytes of entries that are under way to one follower. A single larger message still travels, alone.
     pub max_inflight_bytes: usize,
-    /// Bytes of entries that a leader accepts without having committed them. An empty log always accepts one.
+    /// Bytes of entries that a leader accepts without having committed them. With all committed, a single
+    /// larger command is still accepted.
     pub max_uncommitted_bytes: usize,
     /// Bytes of one command.
     pub max_command_bytes: usize,

@@ -293,8 +293,7 @@ impl Raft {
 
     fn check_room(&self, entries: &[Entry]) -> Result<(), ProposeError> {
         let max = self.config.max_command_bytes;
-        let sizes = || entries.iter().map(|entry| entry.payload.size());
-        if let Some(size) = sizes().find(|size| *size > max) {
+        if let Some(size) = entries.iter().map(|entry| entry.payload.size()).find(|size| *size > max) {
             return Err(ProposeError::TooLarge { size, max });
         }
         let waiting = if self.config.broken(Mutation::UncommittedNeverFreed) {
@@ -302,8 +301,9 @@ impl Raft {
         } else {
             self.log.uncommitted_bytes()
         };
-        let size: usize = sizes().sum();
-        if waiting > 0 && waiting + size as u64 > self.config.max_uncommitted_bytes as u64 {
+        let size: usize = entries.iter().map(Entry::size).sum();
+        let is_alone = waiting == 0 && entries.len() == 1;
+        if !is_alone && waiting + size as u64 > self.config.max_uncommitted_bytes as u64 {
             return Err(ProposeError::Busy);
         }
         Ok(())

@@ -158,6 +158,25 @@ fn a_command_that_is_too_large_is_refused() {
     assert!(propose(max).is_ok());
 }
 
+/// Entries count with what is around them: 24 bytes.
+#[test]
+fn only_a_single_command_may_go_beyond_what_may_wait() {
+    let config = Config { max_uncommitted_bytes: 1_000, ..Config::default() };
+    let mut cluster = Cluster::with_config(3, config);
+    let leader = cluster.elect();
+    cluster.settle();
+    let mut propose = |sizes: &[usize]| {
+        let commands: Vec<Bytes> = sizes.iter().map(|size| vec![0; *size].into()).collect();
+        let outcome =
+            cluster.with(leader, |raft, now| raft.propose(now, commands)).map(|entries| entries.len());
+        cluster.settle();
+        outcome
+    };
+    assert_eq!(propose(&[476, 477]), Err(ProposeError::Busy));
+    assert_eq!(propose(&[476, 476]), Ok(2));
+    assert_eq!(propose(&[5_000]), Ok(1));
+}
+
 #[test]
 fn a_disk_that_hangs_is_not_given_writes_without_end() {
     let mut cluster = Cluster::new(3);
