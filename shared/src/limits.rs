@@ -157,6 +157,9 @@ pub const VOTERS_MAX: usize = 7;
 /// Entries of one append message of Raft; one larger command travels alone.
 pub const RAFT_APPEND_BYTES: usize = 256 << 10;
 
+/// Entries from before a snapshot that stay in the log for slow followers.
+pub const RAFT_KEPT_TAIL_BYTES: u64 = 8 << 20;
+
 /// Any setting of Raft that counts bytes, messages or reads.
 pub const RAFT_SETTING_MAX: usize = 1 << 30;
 

@@ -44,6 +44,8 @@ pub struct Config {
     pub compact_after_bytes: u64,
     /// Entries before a snapshot that stay in the log for followers that are a little behind.
     pub kept_tail_entries: u64,
+    /// Bytes of these entries; the oldest give way.
+    pub kept_tail_bytes: u64,
     /// A leader that does not hear a majority for an election timeout steps down (§6.2). So does one whose own writes
     /// are not acknowledged for that long.
     pub check_quorum: bool,
@@ -76,6 +78,7 @@ impl Default for Config {
             compact_after_entries: 10_000,
             compact_after_bytes: 16 << 20,
             kept_tail_entries: 1_000,
+            kept_tail_bytes: limits::RAFT_KEPT_TAIL_BYTES,
             check_quorum: true,
             lease_reads: false,
             #[cfg(feature = "mutations")]

@@ -3,6 +3,7 @@
 //! The follower answers each piece with the number of bytes it holds, and the leader goes on from there: a transfer
 //! resumes after loss, after a reconnection and even under another leader, if that one's snapshot has the same digest.
 
+use super::config::Config;
 use super::message::{Message, SnapshotChunk, StepError};
 use super::mutation::Mutation;
 use super::progress::{Flow, SnapshotTransfer};
@@ -72,7 +73,10 @@ impl Raft {
             self.snapshot_not_before = delivered.plus(self.config.compact_after_entries as usize);
             return Err(CompactError::TooLarge { size, max });
         }
-        if let Some((snapshot, first_kept)) = self.log.compact(applied, data, self.config.kept_tail_entries) {
+        let Config { kept_tail_entries, kept_tail_bytes, .. } = self.config;
+        if let Some((snapshot, first_kept)) =
+            self.log.compact(applied, data, kept_tail_entries, kept_tail_bytes)
+        {
             self.writes.compacted(snapshot, first_kept);
         }
         Ok(())

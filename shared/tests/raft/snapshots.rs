@@ -44,6 +44,23 @@ fn a_slow_follower_gets_a_snapshot_in_pieces() {
     cluster.run_until("the rest comes again", |cluster| cluster.applied(behind).len() == 31);
 }
 
+/// Entries count with what is around them: 24 bytes.
+#[test]
+fn the_tail_that_is_kept_is_bounded_in_bytes_too() {
+    let kept = |bytes| {
+        let config = Config { kept_tail_entries: 20, kept_tail_bytes: bytes, ..small(Config::default()) };
+        let mut cluster = Cluster::with_config(3, config);
+        let leader = cluster.elect();
+        for number in 10..40 {
+            cluster.commit(&format!("command {number}"));
+        }
+        cluster.compact(leader);
+        let status = cluster.status(leader);
+        status.snapshot.get() + 1 - status.first.get()
+    };
+    assert_eq!([0, 3 * 34 - 1, 3 * 34, u64::MAX].map(kept), [0, 2, 3, 20]);
+}
+
 #[test]
 fn a_transfer_survives_lost_doubled_and_reordered_pieces() {
     for seed in 0..20 {

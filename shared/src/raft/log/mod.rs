@@ -187,9 +187,15 @@ impl Log {
         self.delivered = self.commit;
     }
 
-    /// A snapshot of what was delivered up to `applied` takes the place of the entries before, but for a tail.
-    /// Gives back what goes to disk: the snapshot and the first entry that stays.
-    pub fn compact(&mut self, applied: Index, data: Bytes, tail: u64) -> Option<(Snapshot, Index)> {
+    /// A snapshot of what was delivered up to `applied` takes the place of the entries before, but for a tail of so many
+    /// entries and bytes. Gives back what goes to disk: the snapshot and the first entry that stays.
+    pub fn compact(
+        &mut self,
+        applied: Index,
+        data: Bytes,
+        tail_entries: u64,
+        tail_bytes: u64,
+    ) -> Option<(Snapshot, Index)> {
         let term = self.term_at(applied)?;
         self.snapshot_end = self.end_of(applied);
         let settled = self.configurations.partition_point(|(index, _)| *index <= applied);
@@ -201,13 +207,29 @@ impl Log {
         let snapshot = Snapshot { meta, data };
         self.snapshot = Some(snapshot.clone());
 
-        let new_base = Index::new(applied.get().saturating_sub(tail));
+        let new_base = self.tail_base(applied, tail_entries, tail_bytes);
         if let Some(last) = self.runs.get(new_base) {
             self.base = last.position();
             self.base_end = self.end_of(new_base);
             self.runs.remove_to(new_base);
         }
         Some((snapshot, self.base.index.next()))
+    }
+
+    /// The entry before a tail that ends at `applied`.
+    fn tail_base(&self, applied: Index, entries: u64, bytes: u64) -> Index {
+        let mut base = Index::new(applied.get().saturating_sub(entries)).max(self.base.index);
+        let mut excess = (self.end_of(applied) - self.end_of(base)).saturating_sub(bytes);
+        for run in self.runs_from(base.next()) {
+            for entry in &run {
+                if excess == 0 {
+                    return base;
+                }
+                excess = excess.saturating_sub(entry.size() as u64);
+                base = entry.index;
+            }
+        }
+        base
     }
 
     /// A leader's snapshot takes the place of everything here.

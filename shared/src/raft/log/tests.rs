@@ -73,7 +73,7 @@ fn apply(log: &mut Log, model: &mut Model, change: Change) {
         Change::Compact { back, tail } => {
             let applied = model.delivered.saturating_sub(back as usize);
             if applied > model.snapshot {
-                log.compact(Index::new(applied as u64), Bytes::new(), tail).unwrap();
+                log.compact(Index::new(applied as u64), Bytes::new(), tail, u64::MAX).unwrap();
                 model.snapshot = applied;
             }
         }
