@@ -64,8 +64,9 @@ impl Raft {
             (to, self.now >= *until).hash(hasher);
         }
         for (peer, progress) in peers {
-            let Progress { matched, next, flow, heard_at, round, told_commit, departure } = progress;
-            (peer, matched, next, flow, self.is_long_ago(*heard_at), round, told_commit).hash(hasher);
+            let Progress { matched, next, flow, heard_at, may_repeat, round, told_commit, departure } = progress;
+            (peer, matched, next, flow, self.is_long_ago(*heard_at), may_repeat, round, told_commit)
+                .hash(hasher);
             if let Some(Departure { index, told_in, until }) = departure {
                 let timeouts_left =
                     until.since(self.now).as_micros() / self.config.election_timeout.as_micros();

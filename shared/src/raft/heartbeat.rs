@@ -16,9 +16,10 @@ impl Raft {
             return self.become_follower(self.hard_state.term, None);
         }
         self.give_up_late_transfer();
-        // Only here: rounds for reads come as often as reads do, and must not put the doubts off.
+        // Only here: rounds for reads come as often as reads do. They must not put the doubts off, nor repeat questions.
         if let State::Leader(leadership) = &mut self.state {
             leadership.heartbeat_at = self.now + self.config.heartbeat_interval;
+            leadership.peers.values_mut().for_each(|progress| progress.may_repeat = true);
         }
         self.beat();
         self.repeat_timeout_now();
@@ -105,11 +106,12 @@ impl Raft {
         let Some(progress) = leadership.peers.get_mut(&from) else { return };
         let round = if self.config.broken(Mutation::AnyAnswerConfirmsReads) { newest } else { round };
         progress.round = progress.round.max(round.min(newest));
+        let repeats = std::mem::take(&mut progress.may_repeat);
         match &mut progress.flow {
-            Flow::Probe { waiting } => *waiting = false,
+            Flow::Probe { waiting } if repeats => *waiting = false,
             // An acknowledgement may have been lost, or entries: an empty append finds out which.
-            Flow::Replicate(_) if progress.matched < last => self.send_empty_append(from),
-            Flow::Replicate(_) | Flow::Snapshot(_) => {}
+            Flow::Replicate(_) if repeats && progress.matched < last => self.send_empty_append(from),
+            _ => {}
         }
         self.wake_replication();
         self.confirm_reads();

@@ -17,6 +17,8 @@ pub(super) struct Progress {
     pub next: Index,
     pub flow: Flow,
     pub heard_at: Time,
+    /// A heartbeat has become due since a question was last repeated. Rounds for reads come much more often.
+    pub may_repeat: bool,
     /// The latest round of heartbeats that it answered.
     pub round: Round,
     /// The highest commit index that was sent.
@@ -52,6 +54,7 @@ impl Progress {
             next,
             flow: Flow::Probe { waiting: false },
             heard_at: now,
+            may_repeat: false,
             round: Round::default(),
             told_commit: Index::ZERO,
             departure: None,

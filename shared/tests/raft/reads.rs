@@ -65,6 +65,35 @@ fn a_lost_round_is_repeated_by_the_next_heartbeat() {
     assert_eq!(answers(&cluster, leader), [Ok(2)]);
 }
 
+/// One follower is being probed, and another owes an acknowledgement. Both answer every round.
+#[test]
+fn reads_repeat_no_question_more_often_than_heartbeats_do() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.settle();
+    let [probed, owing] = cluster.followers()[..] else { panic!() };
+    cluster.nodes.get_mut(&owing).unwrap().disk_hangs = true;
+    cluster.with(leader, |raft, now| raft.peer_lost(now, probed));
+    cluster.propose(leader, "unanswered").unwrap();
+    let (mut appends, mut rounds, began) = ([0, 0], 0, cluster.now);
+    while cluster.now - began < ms(120) {
+        read(&mut cluster, leader, rounds);
+        rounds += 1;
+        while cluster.network.next_arrival().is_some() {
+            cluster.now = cluster.network.next_arrival().unwrap();
+            for (from, to, message) in cluster.network.intercept() {
+                match message {
+                    Message::Append { .. } if to == probed => appends[0] += 1,
+                    Message::Append { .. } => appends[1] += 1,
+                    _ => cluster.deliver(from, to, message),
+                }
+            }
+        }
+    }
+    assert!(rounds >= 30, "{rounds} rounds");
+    assert!(appends.iter().all(|count| (1..=4).contains(count)), "{appends:?} questions in three intervals");
+}
+
 /// Every round for a read is a heartbeat too; the leader's doubts about itself must come in between all the same.
 #[test]
 fn a_steady_stream_of_reads_hides_no_disk_that_hangs() {
