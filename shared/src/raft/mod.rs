@@ -412,6 +412,7 @@ impl Raft {
             }
         }
         self.log.deliver(&mut output.committed);
+        self.drop_late_snapshot();
         output.want_snapshot = self.wants_snapshot();
     }
 }

@@ -139,6 +139,12 @@ impl Raft {
         incoming.received()
     }
 
+    /// The log came as far without it.
+    pub(super) fn drop_late_snapshot(&mut self) {
+        let commit = self.log.commit();
+        self.incoming.take_if(|incoming| incoming.meta.last.index <= commit);
+    }
+
     fn install(&mut self, snapshot: Snapshot) {
         let membership = if self.config.broken(Mutation::SnapshotKeepsMembership) {
             (**self.log.membership()).clone()

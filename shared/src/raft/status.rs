@@ -118,11 +118,7 @@ impl Raft {
             membership_index: log.membership_index(),
             ready: leadership.is_some_and(|leadership| leadership.is_ready(log)),
             campaign: self.campaign.clone(),
-            arriving: self
-                .incoming
-                .as_ref()
-                .map(Incoming::arrival)
-                .filter(|arrival| arrival.last > log.commit()),
+            arriving: self.incoming.as_ref().map(Incoming::arrival),
             writing_since: self.writes.waiting_since(),
             transferring: leadership.and_then(|leadership| leadership.transfer).map(|transfer| transfer.to),
             peers: peers.map(|(id, progress)| (*id, self.peer_status(progress))).collect(),

@@ -61,6 +61,17 @@ fn the_tail_that_is_kept_is_bounded_in_bytes_too() {
     assert_eq!([0, 3 * 34 - 1, 3 * 34, u64::MAX].map(kept), [0, 2, 3, 20]);
 }
 
+/// Another leader has all that is missing in its log.
+#[test]
+fn a_snapshot_that_is_overtaken_by_the_log_is_not_kept() {
+    let (mut cluster, leader, behind) = one_behind();
+    cluster.restart(behind);
+    cluster.run_until("pieces", |cluster| cluster.status(behind).arriving.is_some());
+    cluster.crash(leader);
+    cluster.run_until("it caught up", |cluster| cluster.applied(behind).len() == 30);
+    assert_eq!((cluster.nodes[&behind].installs, cluster.status(behind).arriving), (0, None));
+}
+
 #[test]
 fn a_transfer_survives_lost_doubled_and_reordered_pieces() {
     for seed in 0..20 {
