@@ -7,15 +7,13 @@ use crate::ids::NodeId;
 use crate::raft::{Message, PeerState, Status};
 use crate::wire::session::Kind;
 
-/// Tells the best successor to stand for election at once, behind the entries that are on their way to it. False if there
-/// is none.
+/// Tells the best successor to stand for election at once, behind the entries that are on their way to it. False if nobody
+/// can take over: then it is tried again as long as this node is there.
 pub(super) fn hand_over(around: &Surroundings, consensus: &mut Consensus) -> bool {
-    let successor = successor(around, &consensus.raft.status());
-    if let Some(successor) = successor {
-        // One that does not take over is asked again, or another, as long as this node is there.
-        let _under_way = consensus.raft.transfer_in_haste(around.now, successor);
-    }
-    successor.is_some()
+    let status = consensus.raft.status();
+    let successor = successor(around, &status);
+    successor.is_some_and(|to| consensus.raft.transfer_in_haste(around.now, to).is_ok())
+        || status.transferring.is_some()
 }
 
 /// Of the voters that answer and have all that is committed: a server before a tab that is seen before a hidden one, and

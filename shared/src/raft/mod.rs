@@ -333,12 +333,11 @@ impl Raft {
     }
 
     /// The same for a leader that may be gone any moment: the target is told at once, right behind the entries that are
-    /// on their way to it. Should they be lost, so is the election, and another follows.
+    /// on their way to it. Should they be lost, so is the election, and another follows. Refused if the target is not
+    /// heard, or lacks more than what is on its way: it could not win.
     pub fn transfer_in_haste(&mut self, now: Time, to: NodeId) -> Result<(), TransferError> {
         self.advance(now);
-        self.begin_transfer(to)?;
-        self.hurry_transfer(to);
-        Ok(())
+        self.hurry_transfer(to)
     }
 
     /// A notice that this peer's connection closed. It may be wrong. A follower whose leader it was stands for

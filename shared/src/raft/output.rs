@@ -107,6 +107,8 @@ pub enum TransferError {
     ToSelf(NodeId),
     #[error("{0:?} is not a voter")]
     NotVoter(NodeId),
+    #[error("{0:?} does not answer, or its log is behind: it could not win")]
+    CannotWin(NodeId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,12 +3,13 @@
 use super::leadership::Transfer;
 use super::message::Message;
 use super::mutation::Mutation;
+use super::progress::Flow;
 use super::{Raft, State, TransferError};
 use crate::ids::NodeId;
 
 impl Raft {
-    pub(super) fn begin_transfer(&mut self, to: NodeId) -> Result<(), TransferError> {
-        let State::Leader(leadership) = &mut self.state else {
+    fn check_transfer(&self, to: NodeId) -> Result<(), TransferError> {
+        let State::Leader(leadership) = &self.state else {
             return Err(TransferError::NotLeader { leader: self.leader });
         };
         if leadership.transfer.is_some() {
@@ -20,6 +21,12 @@ impl Raft {
         if !self.log.membership().voters.contains(&to) {
             return Err(TransferError::NotVoter(to));
         }
+        Ok(())
+    }
+
+    pub(super) fn begin_transfer(&mut self, to: NodeId) -> Result<(), TransferError> {
+        self.check_transfer(to)?;
+        let State::Leader(leadership) = &mut self.state else { return Ok(()) };
         let timeouts = if self.config.broken(Mutation::TransferNeverEnds) { 1_000 } else { 1 };
         let until = self.now + self.config.election_timeout * timeouts;
         leadership.transfer = Some(Transfer { to, until });
@@ -31,14 +38,30 @@ impl Raft {
         Ok(())
     }
 
-    pub(super) fn hurry_transfer(&mut self, to: NodeId) {
+    /// In haste there is no time for another try: the target must answer, and everything must be on its way to it.
+    pub(super) fn hurry_transfer(&mut self, to: NodeId) -> Result<(), TransferError> {
+        self.check_transfer(to)?;
         self.pump();
-        let State::Leader(leadership) = &self.state else { return };
+        if !self.may_win(to) {
+            return Err(TransferError::CannotWin(to));
+        }
+        self.begin_transfer(to)?;
+        let State::Leader(leadership) = &self.state else { return Ok(()) };
         let matched = leadership.peers.get(&to).map(|progress| progress.matched);
         // Who holds the whole log has been told already.
         if matched != Some(self.log.last().index) {
             self.send(to, Message::TimeoutNow { term: self.hard_state.term });
         }
+        Ok(())
+    }
+
+    fn may_win(&self, to: NodeId) -> bool {
+        let State::Leader(leadership) = &self.state else { return false };
+        leadership.peers.get(&to).is_some_and(|progress| {
+            matches!(progress.flow, Flow::Replicate(_))
+                && progress.next > self.log.last().index
+                && self.now.since(progress.heard_at) < self.config.election_timeout
+        })
     }
 
     /// Once the target holds the whole log, it may stand.

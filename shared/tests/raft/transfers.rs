@@ -74,3 +74,42 @@ fn a_leader_in_haste_is_followed_by_a_target_that_has_not_acknowledged_everythin
     assert!(cluster.now - began < ms(30), "{:?}", cluster.now - began);
     assert_eq!(cluster.applied(target).len(), 20, "what was on its way arrived before the word to stand");
 }
+
+/// One is being probed after its connection closed, another's window is full.
+#[test]
+fn a_leader_in_haste_hands_over_to_nobody_that_cannot_win() {
+    let config = Config { max_append_bytes: 1, max_inflight_messages: 2, ..Config::default() };
+    let mut cluster = Cluster::with_config(4, config);
+    let leader = cluster.elect();
+    cluster.settle();
+    let [lost, full, fit] = cluster.followers()[..] else { panic!() };
+    cluster.network.cut(leader, full);
+    cluster.with(leader, |raft, now| raft.peer_lost(now, lost));
+    cluster.network.cut(leader, lost);
+    for number in 0..4 {
+        cluster.propose(leader, &number.to_string()).unwrap();
+        cluster.settle();
+    }
+    let in_haste =
+        |cluster: &mut Cluster, to| cluster.with(leader, |raft, now| raft.transfer_in_haste(now, to));
+    for to in [lost, full] {
+        assert_eq!(in_haste(&mut cluster, to), Err(TransferError::CannotWin(to)));
+    }
+    cluster.propose(leader, "it goes on leading").unwrap();
+    cluster.settle();
+    in_haste(&mut cluster, fit).unwrap();
+    assert_eq!(in_haste(&mut cluster, fit), Err(TransferError::Transferring));
+}
+
+#[test]
+fn a_leader_in_haste_hands_over_to_nobody_that_is_silent() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.elect();
+    cluster.settle();
+    let silent = cluster.followers()[0];
+    cluster.network.isolate(silent, [1, 2, 3].map(n));
+    cluster.run_for(cluster.config.election_timeout + ms(100));
+    assert_eq!(cluster.leader(), Some(leader));
+    let refused = cluster.with(leader, |raft, now| raft.transfer_in_haste(now, silent));
+    assert_eq!(refused, Err(TransferError::CannotWin(silent)));
+}
