@@ -35,6 +35,7 @@ bugs! {
     6 elections::a_leader_that_reaches_only_the_bridge_makes_way_for_it without [LeaderNeverDoubts];
     6 elections::a_leader_that_everybody_hears_and_that_hears_nobody_makes_way without [LeaderNeverDoubts];
     7 stalls::a_leader_whose_disk_hangs_makes_way without [DiskStallIgnored];
+    7 stalls::a_disk_that_hangs_is_not_forgiven_for_newer_writes without [DiskStallIgnored];
     7 stalls::a_frozen_leader_doubts_itself_before_it_takes_anything without [PauseGoesUnnoticed];
     8 reads::a_late_answer_to_an_earlier_round_confirms_no_later_read without [AnyAnswerConfirmsReads];
     8 reads::reads_after_a_pause_are_refused_not_answered_stale without [ReadWithoutRound];

@@ -16,6 +16,20 @@ pub fn a_leader_whose_disk_hangs_makes_way(config: Config) {
     cluster.commit("all three");
 }
 
+/// New writes go on to reach it; what counts is the one that has waited longest.
+pub fn a_disk_that_hangs_is_not_forgiven_for_newer_writes(config: Config) {
+    let mut cluster = Cluster::with_config(3, config);
+    let leader = cluster.elect();
+    cluster.settle();
+    cluster.nodes.get_mut(&leader).unwrap().disk_hangs = true;
+    let began = cluster.now;
+    while cluster.propose(leader, "and another").is_ok() {
+        assert!(cluster.now - began < ms(400), "it still leads");
+        cluster.run_for(ms(10));
+    }
+    assert!(cluster.writes_waiting(leader) > 20);
+}
+
 /// Its ticks stopped with it. Whatever its queue gives it first, it knows that it leads no more.
 pub fn a_frozen_leader_doubts_itself_before_it_takes_anything(config: Config) {
     let mut cluster = Cluster::with_config(3, config);
