@@ -113,8 +113,9 @@ impl Consensus {
         self.raft.fill_output(&mut output);
         let quiet = output.is_empty();
         envelop(&mut output.send_now, &mut ready.send_now);
-        if let Some((sequence, operations)) = output.persist.take() {
-            self.persist(operations.into_iter().map(PersistOp::Raft), Some(sequence), ready);
+        // Raft takes the empty list back with the next output.
+        if let Some((sequence, operations)) = &mut output.persist {
+            self.persist(operations.drain(..).map(PersistOp::Raft), Some(*sequence), ready);
         }
         envelop(&mut output.send_after_persist, &mut ready.send_after_persist);
         let committed = Committed {
@@ -164,4 +165,28 @@ fn envelop(messages: &mut Vec<(NodeId, raft::Message)>, outgoing: &mut Vec<Outgo
         outgoing.extend(same.iter().map(|(to, _)| Outgoing { to: *to, class, frame: frame.clone() }));
     }
     messages.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_list_of_writes_is_used_again() {
+        let me = NodeId::from_bytes([1; 10]);
+        let (config, founder) = (raft::Config::default(), raft::Stored::founder(me));
+        let mut consensus = Consensus::new(me, &config, founder, Rng::from_u64(1), Time::ZERO).unwrap();
+        let places = [1, 2].map(|millis| {
+            let now = Time::from_millis(millis);
+            consensus.raft.tick(now);
+            let _not_yet_leading = consensus.raft.propose(now, [Bytes::new()]);
+            let mut ready = Ready::default();
+            consensus.collect(&mut ready);
+            let persist = ready.persist.expect("something is written");
+            consensus.persisted(now, persist.sequence);
+            consensus.output.persist.as_ref().map(|(_, list)| (list.as_ptr(), list.capacity()))
+        });
+        assert!(places[0].is_some_and(|(_, capacity)| capacity > 0));
+        assert_eq!(places[0], places[1]);
+    }
 }
