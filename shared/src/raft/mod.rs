@@ -170,6 +170,9 @@ impl Raft {
         #[cfg(feature = "mutations")]
         {
             log.configuration_at_commit = config.broken(Mutation::ConfigurationAtCommit);
+            if config.broken(Mutation::EmptyDiskIsCluster) {
+                log.found_if_empty(id);
+            }
         }
         if stored.hard_state.term > step::TERM_MAX {
             return Err(NewError::Stored("an impossible term"));

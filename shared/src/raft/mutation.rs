@@ -66,6 +66,9 @@ pub enum Mutation {
     RemovedLeaderStays,
     /// Who was removed is told so once at most, and not by a later leader.
     FarewellForgotten,
+    /// A member whose disk is empty takes itself for the whole cluster.
+    #[cfg(feature = "mutations")]
+    EmptyDiskIsCluster,
     /// Leadership is handed over until the target takes it.
     TransferNeverEnds,
 
@@ -88,4 +91,9 @@ pub enum Mutation {
     SnapshotKeepsConflictingTail,
     /// A leader whose log is empty after its snapshot has nothing to send.
     IdleLogSendsNoSnapshot,
+
+    // Beside the core: the state machine over it.
+    /// Sessions forget what a command came to, and a retry is applied again (§6.3).
+    #[cfg(feature = "mutations")]
+    RetryAppliedAgain,
 }

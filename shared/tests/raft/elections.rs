@@ -83,22 +83,6 @@ fn a_learner_never_stands() {
     assert_eq!(cluster.nodes[&n(1)].raft.as_ref().unwrap().deadline(), None);
 }
 
-/// Its disk was lost, and it came back under its old id all the same: nothing on it says that it may vote or lead.
-#[test]
-fn a_wiped_member_is_no_quorum_of_its_own() {
-    for size in 1..=3 {
-        let mut cluster = Cluster::new(size);
-        let leader = cluster.elect();
-        cluster.crash(leader);
-        cluster.nodes.get_mut(&leader).unwrap().disk = Stored::default();
-        cluster.network.isolate(leader, (1..=size).map(n));
-        cluster.restart(leader);
-        cluster.run_for(ms(10_000));
-        let status = cluster.status(leader);
-        assert_eq!((status.role, status.term, status.commit), (Role::Learner, Term::ZERO, Index::ZERO));
-    }
-}
-
 /// The leader crashes and everybody is told: how long until there is a leader that has committed something.
 fn fail_over(cluster: &mut Cluster) -> Duration {
     let leader = cluster.elect();

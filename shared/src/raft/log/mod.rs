@@ -55,6 +55,14 @@ impl Log {
         Ok(log)
     }
 
+    /// See `Mutation::EmptyDiskIsCluster`.
+    #[cfg(feature = "mutations")]
+    pub fn found_if_empty(&mut self, id: crate::ids::NodeId) {
+        if self.last() == Position::ZERO {
+            self.configurations = vec![(Index::ZERO, Arc::new(Membership::of_voters([id])))];
+        }
+    }
+
     pub fn snapshot(&self) -> Option<&Snapshot> {
         self.snapshot.as_ref()
     }

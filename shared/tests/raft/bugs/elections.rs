@@ -101,3 +101,18 @@ pub fn members_in_lockstep_still_elect(config: Config) {
         assert!(cluster.now - began < config.election_timeout * 4, "{size} took {:?}", cluster.now - began);
     }
 }
+
+/// Its disk was lost, and it came back under its old id all the same: nothing on it says that it may vote or lead.
+pub fn a_wiped_member_is_no_quorum_of_its_own(config: Config) {
+    for size in 1..=3 {
+        let mut cluster = Cluster::with_config(size, config.clone());
+        let leader = cluster.elect();
+        cluster.crash(leader);
+        cluster.nodes.get_mut(&leader).unwrap().disk = Stored::default();
+        cluster.network.isolate(leader, (1..=size).map(n));
+        cluster.restart(leader);
+        cluster.run_for(ms(10_000));
+        let status = cluster.status(leader);
+        assert_eq!((status.role, status.term, status.commit), (Role::Learner, Term::ZERO, Index::ZERO));
+    }
+}

@@ -6,6 +6,7 @@ mod commits;
 mod configurations;
 mod elections;
 mod reads;
+mod sessions;
 mod snapshots;
 mod stalls;
 
@@ -58,6 +59,8 @@ bugs! {
     19 commits::uncommitted_bytes_are_bounded_and_come_free_again without [UncommittedNeverFreed];
     20 elections::looking_at_the_clock_does_not_begin_patience_again without [PatienceDrawnAtEveryTick];
     20 elections::members_in_lockstep_still_elect without [TiesRepeat];
+    21 elections::a_wiped_member_is_no_quorum_of_its_own without [EmptyDiskIsCluster];
+    23 sessions::a_retry_after_its_leader_died_is_applied_once without [RetryAppliedAgain];
 }
 
 /// Prints why each story failed, so that a reader sees it fail for its own reason.
