@@ -8,7 +8,7 @@ const SEED: u64 = 2;
 
 /// Of what all nodes of that run put out. It changes when the core does something else than before: then the test beside
 /// it says what to write here.
-pub const DIGEST: &str = "9dc20d42f946091e2ddfd69d1fced08dfa0f51a3ae43522b044b59c9cb49f753";
+pub const DIGEST: &str = "2797acbf3e28df3ef8acefb9d2d464225c8916835423643b45e66477b6f2d003";
 
 /// What the run comes to in this build. Each node's life is replayed on the way, and must be the same again.
 pub fn digest() -> String {

@@ -45,12 +45,27 @@ impl Raft {
         self.election_deadline = self.now + self.rng.between(timeout, latest) + reluctance;
     }
 
-    /// The leader's connection is gone, says a notice.
-    pub(super) fn expect_prompt_election(&mut self) {
+    /// The leader's connection is gone, says a notice. What it sent before may still be on its way, so for an election
+    /// timeout its signs of life are worth no more than an interval.
+    pub(super) fn doubt_leader(&mut self, leader: NodeId) {
+        self.doubted = Some((leader, self.now + self.config.election_timeout));
+        self.expect_prompt_election(Duration::ZERO);
+    }
+
+    fn expect_prompt_election(&mut self, not_before: Duration) {
         self.leader_contact = None;
         self.prompt_attempts = PROMPT_ATTEMPTS;
-        let soon = self.now + self.prompt_patience();
+        let soon = self.now + not_before + self.prompt_patience();
         self.election_deadline = self.election_deadline.min(soon);
+    }
+
+    pub(super) fn trust_leader(&mut self, leader: NodeId) {
+        self.leader_contact = Some(self.now);
+        self.prompt_attempts = 0;
+        self.reset_election_deadline();
+        if self.doubted.is_some_and(|(doubted, until)| doubted == leader && self.now < until) {
+            self.expect_prompt_election(self.config.heartbeat_interval);
+        }
     }
 
     fn prompt_patience(&mut self) -> Duration {
@@ -152,8 +167,9 @@ impl Raft {
         membership.tally(|id| votes.get(&id).copied())
     }
 
-    fn has_just_asked(&self) -> bool {
-        self.now.since(self.asked_at) <= self.config.prompt_delay * 2
+    /// By links of any length that suits the timeout, a question of the same moment has arrived by then.
+    pub(super) fn has_just_asked(&self) -> bool {
+        self.now.since(self.asked_at) <= self.config.election_timeout / 3
     }
 
     fn become_leader(&mut self) {

@@ -7,7 +7,7 @@
 use super::leadership::{Leadership, Transfer};
 use super::progress::{Departure, Progress};
 use super::{Raft, State};
-use crate::time::{Duration, Time};
+use crate::time::Time;
 use std::hash::{Hash, Hasher};
 
 impl Raft {
@@ -16,7 +16,7 @@ impl Raft {
     pub fn fingerprint(&self, hasher: &mut impl Hasher) {
         let Raft {
             id,
-            config,
+            config: _,
             priority,
             rng: _,
             now: _,
@@ -28,9 +28,10 @@ impl Raft {
             // What people are told.
             campaign: _,
             leader_contact,
+            doubted,
             promised_until,
             election_deadline: _,
-            asked_at,
+            asked_at: _,
             prompt_attempts,
             snapshot_not_before,
             incoming,
@@ -39,16 +40,14 @@ impl Raft {
         debug_assert!(output.is_empty(), "the output is taken first");
         (id, priority, hard_state, log, leader, prompt_attempts, snapshot_not_before, incoming).hash(hasher);
         leader_contact.map(|at| self.is_long_ago(at)).hash(hasher);
+        doubted.filter(|(_, until)| self.now < *until).map(|(leader, _)| leader).hash(hasher);
         writes.fingerprint(hasher);
         writes.waiting_since().map(|at| self.is_long_ago(at)).hash(hasher);
         std::mem::discriminant(state).hash(hasher);
         (self.now < *promised_until).hash(hasher);
         match state {
             State::Follower => {}
-            State::PreCandidate(votes) => {
-                let longest = config.prompt_delay * 2 + Duration::from_micros(1);
-                (votes, self.now.since(*asked_at).min(longest)).hash(hasher);
-            }
+            State::PreCandidate(votes) => (votes, self.has_just_asked()).hash(hasher),
             State::Candidate(votes) => votes.hash(hasher),
             State::Leader(leadership) => self.leadership_fingerprint(leadership, hasher),
         }
@@ -64,7 +63,8 @@ impl Raft {
             (to, self.now >= *until).hash(hasher);
         }
         for (peer, progress) in peers {
-            let Progress { matched, next, flow, heard_at, may_repeat, round, told_commit, departure } = progress;
+            let Progress { matched, next, flow, heard_at, may_repeat, round, told_commit, departure } =
+                progress;
             (peer, matched, next, flow, self.is_long_ago(*heard_at), may_repeat, round, told_commit)
                 .hash(hasher);
             if let Some(Departure { index, told_in, until }) = departure {

@@ -138,6 +138,8 @@ pub struct Raft {
     /// While there is no leader.
     campaign: Option<Campaign>,
     leader_contact: Option<Time>,
+    /// A leader whose connection closed, and until when that counts.
+    doubted: Option<(NodeId, Time)>,
     /// With leases: no vote before this time, because a leader may count on it.
     promised_until: Time,
     election_deadline: Time,
@@ -195,6 +197,7 @@ impl Raft {
             leader: None,
             campaign: Some(Campaign::new(now)),
             leader_contact: None,
+            doubted: None,
             promised_until: now,
             election_deadline: now,
             asked_at: Time::ZERO,
@@ -355,7 +358,7 @@ impl Raft {
                 }
             }
             State::Follower if self.leader == Some(peer) && !self.config.lease_reads => {
-                self.expect_prompt_election()
+                self.doubt_leader(peer)
             }
             _ => {}
         }
@@ -364,6 +367,7 @@ impl Raft {
     /// A notice that this peer's connection opened: a leader probes it at once.
     pub fn peer_back(&mut self, now: Time, peer: NodeId) {
         self.advance(now);
+        self.doubted.take_if(|(leader, _)| *leader == peer);
         let now = self.now;
         if let State::Leader(leadership) = &mut self.state
             && let Some(progress) = leadership.peers.get_mut(&peer)

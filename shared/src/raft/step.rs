@@ -103,10 +103,8 @@ impl Raft {
             return Err(StepError::SecondLeader(from, leader));
         }
         self.become_follower(term, Some(from));
-        self.leader_contact = Some(self.now);
         self.promise_lease();
-        self.prompt_attempts = 0;
-        self.reset_election_deadline();
+        self.trust_leader(from);
         Ok(())
     }
 

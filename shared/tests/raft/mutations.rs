@@ -26,7 +26,7 @@ fn rules_that_are_switched_off_are_noticed() {
         (Mutation::SnapshotKeepsConflictingTail, 1_000),
         (Mutation::JointLeftByItsLeaderOnly, 100),
         (Mutation::ReadWithoutRound, 50),
-        (Mutation::ReadBeforeOwnCommit, 50),
+        (Mutation::ReadBeforeOwnCommit, 200),
         (Mutation::KeepConflictingTail, 10),
         (Mutation::SnapshotKeepsMembership, 1_000),
     ];
