@@ -1,5 +1,6 @@
 //! Lease reads: answered without a round, and never stale.
 
+use crate::changes::wanted;
 use crate::kit::*;
 use wordraft_shared::ids::NodeId;
 use wordraft_shared::raft::*;
@@ -94,6 +95,27 @@ fn no_notice_and_no_restart_breaks_the_promise_behind_a_lease() {
         cluster.run_for(ms(5));
     }
     cluster.run_until("somebody else leads", |cluster| cluster.leader().is_some_and(|id| id != leader));
+}
+
+/// The old leader may count on a promise that this member made before the configuration in which it votes alone.
+#[test]
+fn a_lone_voter_keeps_its_promise_through_a_restart() {
+    let mut cluster = Cluster::with_config(2, with_leases());
+    let leader = cluster.elect();
+    cluster.commit("seen");
+    cluster.run_for(ms(100));
+    let other = cluster.followers()[0];
+    wanted(&mut cluster, leader, change(&[other.as_bytes()[0]], &[])).unwrap();
+    cluster.run_for(ms(1));
+    cluster.network.cut(leader, other);
+    assert_eq!(cluster.status(other).membership.voters, [other].into());
+    cluster.crash(other);
+    cluster.restart(other);
+    cluster.run_for(ms(5));
+    let _only_a_leader_accepts = cluster.propose(other, "news");
+    assert!(matches!(read(&mut cluster, leader), Some(Ok(_))), "it holds its lease, and this is not stale");
+    cluster.run_until("it leads alone in the end", |cluster| cluster.status(other).ready);
+    assert_eq!(read(&mut cluster, leader), Some(Err(ReadError::NotLeader { leader: None })));
 }
 
 /// A term that somebody brings up must not make a member forget its promise.
