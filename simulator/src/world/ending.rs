@@ -88,6 +88,6 @@ impl World {
     }
 }
 
-fn holds(member: &Member, hash: &Hash) -> bool {
+pub(super) fn holds(member: &Member, hash: &Hash) -> bool {
     member.disk.block(BlockName::Content(*hash)).is_some()
 }

@@ -1,5 +1,6 @@
 //! Faults strike.
 
+use super::ending::holds;
 use super::{Due, World};
 use crate::ambush::Footing;
 use crate::faults::Fault;
@@ -143,8 +144,13 @@ impl World {
 
     /// Whether the rest could still decide, whichever configuration turns out to be in force: a majority of the voters of
     /// each half keeps its disks. Nobody promised to survive more than that; nor what else might be lost while somebody is down.
+    /// What was stored when there were fewer voters is copied only after more have come, so it may be on one disk for a while.
     fn can_spare(&self, node: NodeId) -> bool {
         let stays = |voter: &&NodeId| **voter != node && self.members.contains_key(*voter);
+        let others = || self.members.values().filter(|member| member.id != node);
+        if !self.workload.blocks().all(|hash| others().any(|member| holds(member, &hash))) {
+            return false;
+        }
         self.members.values().all(|member| {
             let Some(process) = &member.process else { return false };
             let membership = process.node.inspect().raft.membership;
