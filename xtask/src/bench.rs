@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: wordraft beside others. The benchmarks are a workspace of their own, built only when asked for.
 
+use crate::chromium::{self, Chromium};
 use crate::wasm_target::WASM_TARGET;
 use crate::workspace::{Workspace, check};
 use crate::{apt, page, tools};
@@ -22,6 +23,9 @@ pub fn bench(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<bool
     match arguments.first().map(String::as_str) {
         Some("raft") => check(cargo(workspace, "run").args(["--release", "--"]).args(arguments))?,
         Some("size") => size(workspace)?,
+        Some("writes") if arguments.get(1).is_some_and(|option| option == "--tabs") => {
+            tabs(workspace, &arguments[2..])?;
+        }
         Some("failover" | "writes") => servers(workspace, arguments)?,
         _ => return Ok(false),
     }
@@ -34,6 +38,14 @@ fn servers(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
             .context("this measures beside etcd: the package etcd-server, or an `etcd` on PATH")?;
     }
     check(clusters(workspace)?.args(arguments))
+}
+
+/// A cluster of tabs, with the page as it is released.
+fn tabs(workspace: &Workspace, options: &[String]) -> anyhow::Result<()> {
+    page::build(workspace, &tools::ensure(workspace)?)?;
+    let Chromium { browser, driver } = chromium::ensure(workspace)?;
+    let mut command = clusters(workspace)?;
+    check(command.arg("tabs").args(options).env("CHROMIUM", browser).env("CHROMEDRIVER", driver))
 }
 
 /// Starts real processes, with their data on the disk that `target` is on; /tmp may be memory.

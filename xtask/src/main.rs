@@ -34,6 +34,7 @@ Usage: cargo xtask COMMAND
   bench failover [--rounds N]  how long nobody can write when the leader is killed, beside etcd
   bench writes [--rounds N] [--seconds N] [--value-bytes N]
                                durable writes per second of 1, 8 and 64 clients, beside etcd
+  bench writes --tabs [...]    the same in a cluster of three tabs of Chromium, by itself
   dist                         an archive with the optimised binary and its checksum, in target/package";
 
 fn main() -> ExitCode {

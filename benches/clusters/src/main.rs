@@ -6,6 +6,7 @@ mod etcd;
 mod failover;
 mod figures;
 mod servers;
+mod tabs;
 mod wordraft;
 mod writes;
 
@@ -16,17 +17,18 @@ use anyhow::{Context, bail};
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((benchmark, options)) = arguments.split_first() else {
-        bail!("usage: clusters failover|writes [--OPTION N]…")
+        bail!("usage: clusters failover|writes|tabs [--OPTION N]…")
     };
     match benchmark.as_str() {
         "failover" => {
             let [rounds] = numbers(options, [("--rounds", 20)])?;
             failover::report(rounds).await
         }
-        "writes" => {
+        "writes" | "tabs" => {
             let names = [("--rounds", 5), ("--seconds", 3), ("--value-bytes", 64)];
             let [rounds, seconds, value_bytes] = numbers(options, names)?;
-            writes::report(&writes::Options { rounds, seconds: seconds as u64, value_bytes }).await
+            let options = writes::Options { rounds, seconds: seconds as u64, value_bytes };
+            if benchmark == "tabs" { tabs::report(&options).await } else { writes::report(&options).await }
         }
         unknown => bail!("there is no benchmark {unknown}"),
     }

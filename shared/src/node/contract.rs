@@ -53,6 +53,8 @@ pub enum Input {
     Leaving(bool),
     /// The time of `Ready::deadline` has come. Early and repeated ones do no harm.
     Deadline,
+    /// Like each of them by itself, in order, but what follows from them travels and is written together.
+    Requests(Vec<(RequestId, Request)>),
 }
 
 /// Names a request of a local client until its reply.

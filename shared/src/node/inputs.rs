@@ -20,6 +20,9 @@ impl Node {
             Input::Presence(presence) => self.presence(presence, ready),
             Input::Frame { from, frame } => self.frame(from, frame, ready),
             Input::Request { id, request } => self.request(id, request, ready),
+            Input::Requests(requests) => {
+                requests.into_iter().for_each(|(id, request)| self.request(id, request, ready));
+            }
             Input::Abandoned { id } => self.abandoned(id, ready),
             Input::Persisted(sequence) => self.consensus.persisted(self.around.now, sequence),
             Input::Block { ticket, result } => {

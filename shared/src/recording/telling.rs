@@ -165,6 +165,10 @@ impl Teller {
             Input::Request { id, request } => {
                 Told::news(Topic::Requests, format!("request {}: {}", id.0, short(request)))
             }
+            Input::Requests(requests) => {
+                let told = requests.iter().map(|(id, request)| format!("{}: {}", id.0, short(request)));
+                Told::news(Topic::Requests, format!("requests {}", told.collect::<Vec<_>>().join(", ")))
+            }
             Input::Abandoned { id } => Told::news(Topic::Requests, format!("request {} is given up", id.0)),
             Input::Persisted(sequence) => {
                 Told::routine(Topic::Raft, format!("write {} is durable", sequence.0))

@@ -38,12 +38,12 @@ pub struct ClientError(String);
 pub struct Client(Rc<Inner>);
 
 type Listener = Closure<dyn FnMut(JsValue)>;
-type Answer = oneshot::Sender<Result<Reply, RequestError>>;
+type Answers = oneshot::Sender<Vec<Result<Reply, RequestError>>>;
 
 struct Inner {
     worker: Worker,
     next_call: Cell<u64>,
-    calls: RefCell<BTreeMap<CallId, Answer>>,
+    calls: RefCell<BTreeMap<CallId, Answers>>,
     uploads: RefCell<BTreeMap<CallId, PendingUpload>>,
     on_notice: Box<dyn Fn(Notice)>,
     listeners: RefCell<Vec<Listener>>,
@@ -79,14 +79,21 @@ impl Client {
 
     /// Asks the node. Every request is answered, at the latest when the node stops.
     pub async fn request(&self, request: Request) -> Result<Reply, RequestError> {
+        self.requests(vec![request]).await.pop().unwrap_or_else(|| Err(stopped()))
+    }
+
+    /// Asks many things at once, which costs the page, the node and the cluster far less than one after the other. Each has an
+    /// answer of its own, in the order of the requests; they come when all are there.
+    pub async fn requests(&self, requests: Vec<Request>) -> Vec<Result<Reply, RequestError>> {
         let id = self.next_call();
-        let (done, answer) = oneshot::channel();
+        let count = requests.len();
+        let (done, answers) = oneshot::channel();
         self.0.calls.borrow_mut().insert(id, done);
         let abandon = AbandonOnDrop { client: self, id };
-        self.post(&ToWorker::Request { id, request });
-        let result = answer.await.unwrap_or_else(|oneshot::Canceled| Err(stopped()));
+        self.post(&ToWorker::Requests { id, requests });
+        let results = answers.await.unwrap_or_else(|oneshot::Canceled| vec![Err(stopped()); count]);
         drop(abandon);
-        result
+        results
     }
 
     /// Stores a text, and counts it if `options` say so. A text that was pasted is a `Blob` as well.
@@ -189,10 +196,10 @@ impl Client {
 
     fn take(&self, message: ToPage) {
         let notice = match message {
-            ToPage::Reply { id, result } => {
+            ToPage::Replies { id, results } => {
                 let waiting = self.0.calls.borrow_mut().remove(&id);
                 // Whoever asked may have stopped waiting.
-                let _gone = waiting.map(|done| done.send(result));
+                let _gone = waiting.map(|done| done.send(results));
                 return;
             }
             ToPage::UploadProgress { id, progress } => {

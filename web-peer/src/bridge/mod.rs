@@ -21,9 +21,10 @@ use shared::wire::identity::RoomToken;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToWorker {
     Start(Start),
-    Request {
+    /// One message, however many they are: a message costs more than most requests. Answered by [`ToPage::Replies`].
+    Requests {
         id: CallId,
-        request: Request,
+        requests: Vec<Request>,
     },
     /// Nobody waits for the reply to this call any more.
     Abandon {
@@ -54,9 +55,10 @@ pub enum ToPage {
     Identity(SelfView),
     Connection(Connection),
     Storage(StorageView),
-    Reply {
+    /// To each request of the call, in order, once all of them are answered.
+    Replies {
         id: CallId,
-        result: Result<Reply, RequestError>,
+        results: Vec<Result<Reply, RequestError>>,
     },
     Event(Event),
     UploadProgress {

@@ -3,6 +3,7 @@
 use super::lifecycle::{self, Watch};
 use super::model::{Action, Model, Problem};
 use super::place::{self, Place};
+use super::script;
 use crate::bridge::{Client, ClientError, Notice, Start, UploadOptions};
 use futures_util::future::select;
 use gloo_timers::future::TimeoutFuture;
@@ -58,6 +59,7 @@ impl Hub {
         place::set_theme(&place::remembered_theme());
         match self.connect() {
             Ok(client) => {
+                script::offer(&client);
                 *self.0.client.borrow_mut() = Some(client.clone());
                 *self.0.watch.borrow_mut() = Some(lifecycle::watch(client));
             }
@@ -244,7 +246,7 @@ fn broken_table(error: impl std::fmt::Display) -> RequestError {
     }
 }
 
-fn describe(error: &RequestError) -> String {
+pub(super) fn describe(error: &RequestError) -> String {
     match error {
         RequestError { message, hint, .. } if hint.is_empty() => message.clone(),
         RequestError { message, hint, .. } if message.ends_with('.') => format!("{message} {hint}"),

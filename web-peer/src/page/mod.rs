@@ -17,6 +17,7 @@ mod map;
 mod model;
 mod place;
 mod result;
+mod script;
 mod text;
 mod timeline;
 

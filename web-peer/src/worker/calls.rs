@@ -5,29 +5,56 @@ use crate::bridge::{CallId, ToPage};
 use futures_channel::oneshot;
 use shared::limits;
 use shared::node::RequestId;
-use shared::node::api::{ErrorCode, Reply, RequestError};
+use shared::node::api::{ErrorCode, Reply, Request, RequestError};
 use std::collections::BTreeMap;
 
-pub enum Caller {
-    Page(CallId),
-    Upload(oneshot::Sender<Result<Reply, RequestError>>),
+type Answer = Result<Reply, RequestError>;
+
+enum Caller {
+    /// The request at this place of a call.
+    Page(CallId, usize),
+    Upload(oneshot::Sender<Answer>),
 }
 
 #[derive(Default)]
 pub struct Calls {
     last: u64,
     waiting: BTreeMap<RequestId, Caller>,
+    page: BTreeMap<CallId, PageCall>,
+}
+
+/// What the page asked at once is answered at once.
+struct PageCall {
+    answers: Vec<Option<Answer>>,
+    missing: usize,
 }
 
 impl Calls {
-    /// A name for a request, or an answer at once when too many wait.
-    pub fn add(&mut self, caller: Caller) -> Option<RequestId> {
+    /// A name for the request of an upload, or an answer at once when too many wait.
+    pub fn add_upload(&mut self, reply: oneshot::Sender<Answer>) -> Option<RequestId> {
+        self.add(Caller::Upload(reply))
+    }
+
+    /// Names for those of the page's requests that the node is to answer.
+    pub fn add_page(&mut self, call: CallId, requests: Vec<Request>) -> Vec<(RequestId, Request)> {
+        let missing = requests.len();
+        if missing == 0 {
+            tell_page(&ToPage::Replies { id: call, results: Vec::new() });
+        } else {
+            self.page.insert(call, PageCall { answers: vec![None; missing], missing });
+        }
+        let places = requests.into_iter().enumerate();
+        places.filter_map(|(place, request)| Some((self.add(Caller::Page(call, place))?, request))).collect()
+    }
+
+    fn add(&mut self, caller: Caller) -> Option<RequestId> {
         if self.waiting.len() >= limits::REQUESTS_WAITING_MAX {
-            caller.answer(Err(RequestError {
+            let busy = RequestError {
                 code: ErrorCode::Busy,
                 message: format!("{} requests wait for an answer already", limits::REQUESTS_WAITING_MAX),
                 hint: "try again in a moment".to_owned(),
-            }));
+            };
+            self.tell(caller, Err(busy));
             return None;
         }
         self.last += 1;
@@ -36,18 +63,38 @@ impl Calls {
         Some(id)
     }
 
-    pub fn answer(&mut self, id: RequestId, result: Result<Reply, RequestError>) {
+    pub fn answer(&mut self, id: RequestId, answer: Answer) {
         if let Some(caller) = self.waiting.remove(&id) {
-            caller.answer(result);
+            self.tell(caller, answer);
         }
     }
 
-    /// The page does not wait for this one any more.
-    pub fn abandon(&mut self, call: CallId) -> Option<RequestId> {
-        let is_it = |caller: &Caller| matches!(caller, Caller::Page(id) if *id == call);
-        let id = self.waiting.iter().find(|(_, caller)| is_it(caller)).map(|(id, _)| *id)?;
-        self.waiting.remove(&id);
-        Some(id)
+    fn tell(&mut self, caller: Caller, answer: Answer) {
+        match caller {
+            Caller::Upload(reply) => {
+                let _upload_has_ended = reply.send(answer);
+            }
+            Caller::Page(id, place) => {
+                let Some(call) = self.page.get_mut(&id) else { return };
+                call.answers[place] = Some(answer);
+                call.missing -= 1;
+                if call.missing == 0 {
+                    let results = std::mem::take(&mut call.answers).into_iter().flatten().collect();
+                    self.page.remove(&id);
+                    tell_page(&ToPage::Replies { id, results });
+                }
+            }
+        }
+    }
+
+    /// The page does not wait for this one any more: requests that nobody needs to answer.
+    pub fn abandon(&mut self, call: CallId) -> Vec<RequestId> {
+        if self.page.remove(&call).is_none() {
+            return Vec::new();
+        }
+        let is_its =
+            |_: &RequestId, caller: &mut Caller| matches!(caller, Caller::Page(id, _) if *id == call);
+        self.waiting.extract_if(.., is_its).map(|(id, _)| id).collect()
     }
 }
 
@@ -55,22 +102,12 @@ impl Calls {
 impl Drop for Calls {
     fn drop(&mut self) {
         for (_, caller) in std::mem::take(&mut self.waiting) {
-            caller.answer(Err(RequestError {
+            let stopped = RequestError {
                 code: ErrorCode::NotReady,
                 message: "the node that was asked has stopped".to_owned(),
                 hint: "ask again".to_owned(),
-            }));
-        }
-    }
-}
-
-impl Caller {
-    fn answer(self, result: Result<Reply, RequestError>) {
-        match self {
-            Caller::Page(id) => tell_page(&ToPage::Reply { id, result }),
-            Caller::Upload(reply) => {
-                let _upload_has_ended = reply.send(result);
-            }
+            };
+            self.tell(caller, Err(stopped));
         }
     }
 }

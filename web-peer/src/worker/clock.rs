@@ -82,6 +82,10 @@ impl Turns {
         }
     }
 
+    pub fn is_awaited(&self) -> bool {
+        self.requested
+    }
+
     pub fn came(&mut self) {
         self.requested = false;
     }

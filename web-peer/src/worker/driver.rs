@@ -1,7 +1,7 @@
 //! Takes inputs from everywhere, and carries out what each leads to.
 
 use super::blocks::{Blocks, Outcome, Work};
-use super::calls::{Caller, Calls};
+use super::calls::Calls;
 use super::clock::{Alarm, Clock, Turns};
 use super::counting::Pool;
 use super::home::{Files, is_name};
@@ -12,11 +12,11 @@ use super::transport::{Link, LinkOutcome};
 use super::upload::Upload;
 use crate::bridge::{Attachment, CallId, SelfView, StoragePlace, StorageView, ToPage, ToWorker};
 use futures_channel::mpsc::UnboundedReceiver;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use shared::ids::ClusterId;
-use shared::node::api::Event;
+use shared::node::api::{Event, Request};
 use shared::node::{
-    Deadline, Input, Node, Outgoing, Persist, PersistOp, PersistSequence, Ready, RelayNotice,
+    Deadline, Input, Node, Outgoing, Persist, PersistOp, PersistSequence, Ready, RelayNotice, RequestId,
 };
 use shared::storage::{BlockStore, LogStore, StorageError};
 use shared::wire::session::{ClientFrame, Profile, RelayFrame};
@@ -64,9 +64,12 @@ pub struct Driver {
     blocks: Blocks,
     files: Files,
     turns: Turns,
+    write_turns: Turns,
     alarm: Alarm,
     signals: Signals,
     calls: Calls,
+    /// By the page, and not given to the node yet.
+    asked: Vec<(RequestId, Request)>,
     uploads: BTreeMap<CallId, Upload>,
     ready: Ready,
     unsynced: Unsynced,
@@ -104,10 +107,11 @@ impl Driver {
             cluster,
             signals,
         } = parts;
-        let turns = {
+        let turns_for = |signal: fn() -> Signal| {
             let signals = signals.clone();
-            Turns::new(move || signals.send(Signal::StorageTurn))?
+            Turns::new(move || signals.send(signal()))
         };
+        let (turns, write_turns) = (turns_for(|| Signal::StorageTurn)?, turns_for(|| Signal::WriteTurn)?);
         let storage = StorageView { place, used_bytes: 0, quota_bytes: 0, remark };
         tell_page(&ToPage::Storage(storage.clone()));
         Ok(Driver {
@@ -119,9 +123,11 @@ impl Driver {
             blocks: Blocks::new(blocks),
             files,
             turns,
+            write_turns,
             alarm: Alarm::default(),
             signals,
             calls: Calls::default(),
+            asked: Vec::new(),
             uploads: BTreeMap::new(),
             ready: Ready::default(),
             unsynced: Unsynced::default(),
@@ -143,18 +149,34 @@ impl Driver {
         // The first deadline: a node that nobody speaks to must come to its own.
         let mut outcome = self.feed(Input::Deadline).and_then(|()| self.settle());
         while outcome.is_ok() {
-            let Some(first) = signals.next().await else { return End::Stopped };
-            outcome = self.take(first);
-            for _ in 1..SIGNALS_PER_SYNC_MAX {
-                match signals.next().now_or_never() {
-                    Some(Some(next)) if outcome.is_ok() => outcome = self.take(next),
-                    _ => break,
-                }
-            }
-            outcome = outcome.and_then(|()| self.settle());
+            outcome = self.gather(&mut signals).await;
+            outcome = outcome.and_then(|()| self.ask()).and_then(|()| self.settle());
         }
         self.link.close();
         outcome.err().unwrap_or(End::Stopped)
+    }
+
+    /// Waits for a signal and takes it, with all that share a sync with it. The browser delivers each message by itself and wakes
+    /// this driver for it; so when there is something to write, whatever has arrived is waited for, once round the event loop.
+    async fn gather(&mut self, signals: &mut (impl Stream<Item = Signal> + Unpin)) -> Result<(), End> {
+        let first = signals.next().await.ok_or(End::Stopped)?;
+        self.take(first)?;
+        let mut has_waited = false;
+        for _ in 1..SIGNALS_PER_SYNC_MAX {
+            let writes = self.unsynced.last.is_some() || !self.asked.is_empty();
+            if writes && !std::mem::replace(&mut has_waited, true) {
+                self.write_turns.request();
+            }
+            let next = match self.write_turns.is_awaited() {
+                true => signals.next().await,
+                false => match signals.next().now_or_never() {
+                    Some(next) => next,
+                    None => return Ok(()),
+                },
+            };
+            self.take(next.ok_or(End::Stopped)?)?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, signal: Signal) -> Result<(), End> {
@@ -172,8 +194,9 @@ impl Driver {
                 self.turns.came();
                 return self.storage_turn();
             }
+            Signal::WriteTurn => self.write_turns.came(),
             Signal::Call { request, reply } => {
-                if let Some(id) = self.calls.add(Caller::Upload(reply)) {
+                if let Some(id) = self.calls.add_upload(reply) {
                     return self.feed(Input::Request { id, request });
                 }
             }
@@ -187,19 +210,27 @@ impl Driver {
         Ok(())
     }
 
+    /// Gives the node all that the page asked since the last time.
+    fn ask(&mut self) -> Result<(), End> {
+        match std::mem::take(&mut self.asked) {
+            asked if asked.is_empty() => Ok(()),
+            asked => self.feed(Input::Requests(asked)),
+        }
+    }
+
     fn obey(&mut self, message: ToWorker, attachment: Attachment) -> Result<(), End> {
+        if let ToWorker::Requests { id, requests } = message {
+            self.asked.extend(self.calls.add_page(id, requests));
+            return Ok(());
+        }
+        self.ask()?;
         match message {
-            ToWorker::Request { id, request } => {
-                if let Some(id) = self.calls.add(Caller::Page(id)) {
-                    return self.feed(Input::Request { id, request });
-                }
-            }
             ToWorker::Abandon { id } => {
                 if let Some(upload) = self.uploads.get(&id) {
                     upload.cancel();
                 }
-                if let Some(id) = self.calls.abandon(id) {
-                    return self.feed(Input::Abandoned { id });
+                for id in self.calls.abandon(id) {
+                    self.feed(Input::Abandoned { id })?;
                 }
             }
             ToWorker::Upload { id, options } => {
@@ -217,7 +248,10 @@ impl Driver {
             ToWorker::Recording => recording::hand_over(),
             ToWorker::Leaving(leaving) => return self.feed(Input::Leaving(leaving)),
             ToWorker::Stop => return Err(End::Stopped),
-            ToWorker::Start(_) | ToWorker::Rename { .. } | ToWorker::Hidden(_) => {}
+            ToWorker::Start(_)
+            | ToWorker::Requests { .. }
+            | ToWorker::Rename { .. }
+            | ToWorker::Hidden(_) => {}
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ pub enum Signal {
     Deadline,
     /// The event loop has been round once: time for the next piece of storage work.
     StorageTurn,
+    /// The same, for what arrived meanwhile to be written together.
+    WriteTurn,
     Counter(CounterSignal),
     /// An upload asks the node.
     Call {
