@@ -127,8 +127,11 @@ pub const KEY_EVENTS_KEPT_MAX: usize = 16_384;
 /// Values of these changes.
 pub const KEY_EVENTS_BYTES_MAX: usize = 16 << 20;
 
-/// Sessions of clients; the one that was used least lately gives way. Every run of a node has one.
-pub const SESSIONS_MAX: usize = 4 * ROOM_MEMBERS_MAX;
+/// Sessions of one member; the one that was used least lately gives way. Every run of a node has one.
+pub const SESSIONS_OF_A_MEMBER_MAX: usize = 4;
+
+/// Sessions of all members, also of those that have left lately; the one that was used least lately gives way.
+pub const SESSIONS_MAX: usize = SESSIONS_OF_A_MEMBER_MAX * ROOM_MEMBERS_MAX;
 
 /// Outcomes that a session keeps until its client has them: the most that its calls may be apart.
 pub const SESSION_ANSWERS_MAX: usize = 2 * REQUESTS_WAITING_MAX;

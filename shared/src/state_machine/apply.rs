@@ -11,7 +11,7 @@ use crate::time::Time;
 use crate::wire::{self, DecodeError};
 
 /// Version of encoded commands and snapshots.
-pub const STATE_VERSION: u8 = 3;
+pub const STATE_VERSION: u8 = 4;
 
 /// A snapshot is read from this node's own disk or from a leader, in bounded pieces.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
@@ -84,12 +84,13 @@ impl StateMachine {
     pub fn apply(&mut self, stamped: Stamped, changes: &mut Vec<Change>) -> Outcome {
         let at = self.state.now.max(stamped.at);
         self.state.now = at;
-        self.execute(at, stamped.command, changes).unwrap_or_else(Outcome::Rejected)
+        self.execute(at, stamped.by, stamped.command, changes).unwrap_or_else(Outcome::Rejected)
     }
 
     fn execute(
         &mut self,
         at: Time,
+        by: NodeId,
         command: Command,
         changes: &mut Vec<Change>,
     ) -> Result<Outcome, Rejection> {
@@ -111,9 +112,9 @@ impl StateMachine {
                 Ok(())
             }
             Command::OpenSession => {
-                return Ok(Outcome::Opened(self.state.sessions.open(at, &mut self.sums)));
+                return Ok(Outcome::Opened(self.state.sessions.open(at, by, &mut self.sums)));
             }
-            Command::ChangeKey { call, change } => return self.change_key(at, call, change, changes),
+            Command::ChangeKey { call, change } => return self.change_key(at, by, call, change, changes),
             Command::ExpireKeys => {
                 self.state.keys.expire(at, &mut self.sums, changes);
                 self.state.sessions.expire(at, &mut self.sums);
@@ -126,12 +127,13 @@ impl StateMachine {
     fn change_key(
         &mut self,
         at: Time,
+        by: NodeId,
         call: Call,
         change: KeyChange,
         changes: &mut Vec<Change>,
     ) -> Result<Outcome, Rejection> {
         let State { keys, sessions, .. } = &mut self.state;
-        if let Admission::Again(outcome) = sessions.admit(at, &call, &mut self.sums)? {
+        if let Admission::Again(outcome) = sessions.admit(at, by, &call, &mut self.sums)? {
             return Ok(outcome);
         }
         let result = keys.change(at, change, &mut self.sums, changes);

@@ -7,10 +7,14 @@ use crate::ids::{DocumentId, JobId, NodeId};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
-/// A command with the time its leader proposed it at. The stamp is the only clock that the state knows.
+/// A command with what its leader knows of it. The time is the only clock that the state has, and nobody brings a command in
+/// the name of another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {
+    /// When the leader proposed it.
     pub at: Time,
+    /// The member that the leader has it from, itself included.
+    pub by: NodeId,
     pub command: Command,
 }
 
@@ -51,7 +55,7 @@ pub enum Command {
     },
     /// Documents whose time is over at the command's stamp go.
     Expire,
-    /// A second copy opens another session, which nobody uses.
+    /// For the member that brings it. A second copy opens another session, which nobody uses.
     OpenSession,
     ChangeKey {
         call: Call,
@@ -121,7 +125,7 @@ pub enum Rejection {
     TooManyKeys { keys_max: u32 },
     #[error("a value has at most {bytes_max} bytes")]
     ValueTooLarge { bytes_max: u32 },
-    /// It has expired, or had to make room.
+    /// It has expired, or had to make room, or is another member's.
     #[error("the session is not there any more")]
     NoSession,
     /// Its client has given this call up, or is too far ahead of calls that it has not.

@@ -3,9 +3,12 @@
 //! A client opens a session through the log and numbers its commands in it. The state keeps the outcome of each until the
 //! client has it, so a second copy gets the first one's outcome. Each command says below which number all is answered.
 //! A session that nobody uses for a while goes, by the stamps of the log; so do the longest unused ones when there are too many.
+//! It belongs to the member that opened it: what any other does with it finds no session, and no member has so many that
+//! those of others would have to make room.
 
 use super::command::{Outcome, Rejection};
 use super::sums::{Print, Sums};
+use crate::ids::NodeId;
 use crate::limits;
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
@@ -46,6 +49,7 @@ pub struct Sessions {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Session {
+    owner: NodeId,
     /// To [`USE_GRAIN`], so that not every command moves it.
     used_at: Time,
     lowest_open: Sequence,
@@ -94,22 +98,33 @@ impl Sessions {
         self.by_use.first().map(|(used_at, _)| *used_at + limits::SESSION_IDLE_MAX)
     }
 
-    pub(super) fn open(&mut self, at: Time, sums: &mut Sums) -> SessionId {
-        if self.open.len() >= limits::SESSIONS_MAX {
+    pub(super) fn open(&mut self, at: Time, owner: NodeId, sums: &mut Sums) -> SessionId {
+        let own = self.by_use.iter().filter(|(_, id)| self.open[id].owner == owner);
+        let own: Vec<(Time, SessionId)> = own.copied().collect();
+        if own.len() >= limits::SESSIONS_OF_A_MEMBER_MAX {
+            self.close(own[0], sums);
+        } else if self.open.len() >= limits::SESSIONS_MAX {
             self.close_least_used(sums);
         }
         self.last.0 += 1;
-        let session = Session { used_at: at, lowest_open: Sequence(0), answers: BTreeMap::new() };
-        sums.count_in(session_print(self.last, session.used_at));
+        let session = Session { owner, used_at: at, lowest_open: Sequence(0), answers: BTreeMap::new() };
+        sums.count_in(session_print(self.last, &session));
         self.by_use.insert((at, self.last));
         self.open.insert(self.last, session);
         self.last
     }
 
     /// A call of a session that is not there changes nothing, nor does one that nobody can wait for any more.
-    pub(super) fn admit(&mut self, at: Time, call: &Call, sums: &mut Sums) -> Result<Admission, Rejection> {
+    pub(super) fn admit(
+        &mut self,
+        at: Time,
+        by: NodeId,
+        call: &Call,
+        sums: &mut Sums,
+    ) -> Result<Admission, Rejection> {
         let id = call.session;
-        let session = self.open.get_mut(&id).ok_or(Rejection::NoSession)?;
+        let session = self.open.get_mut(&id).filter(|session| session.owner == by);
+        let session = session.ok_or(Rejection::NoSession)?;
         let beyond = call.lowest_open.0.saturating_add(limits::SESSION_ANSWERS_MAX as u64);
         if call.sequence < session.lowest_open
             || call.sequence < call.lowest_open
@@ -118,11 +133,11 @@ impl Sessions {
             return Err(Rejection::OutOfSequence);
         }
         if at.since(session.used_at) >= USE_GRAIN {
-            sums.count_out(session_print(id, session.used_at));
-            sums.count_in(session_print(id, at));
+            sums.count_out(session_print(id, session));
             self.by_use.remove(&(session.used_at, id));
-            self.by_use.insert((at, id));
             session.used_at = at;
+            self.by_use.insert((at, id));
+            sums.count_in(session_print(id, session));
         }
         session.lowest_open = session.lowest_open.max(call.lowest_open);
         while let Some(answer) = session.answers.first_entry()
@@ -156,9 +171,15 @@ impl Sessions {
     }
 
     fn close_least_used(&mut self, sums: &mut Sums) {
-        let Some((used_at, id)) = self.by_use.pop_first() else { return };
+        if let Some(least_used) = self.by_use.first().copied() {
+            self.close(least_used, sums);
+        }
+    }
+
+    fn close(&mut self, (used_at, id): (Time, SessionId), sums: &mut Sums) {
+        self.by_use.remove(&(used_at, id));
         let Some(session) = self.open.remove(&id) else { return };
-        sums.count_out(session_print(id, used_at));
+        sums.count_out(session_print(id, &session));
         for (sequence, outcome) in &session.answers {
             sums.count_out(answer_print(id, *sequence, outcome));
         }
@@ -168,7 +189,7 @@ impl Sessions {
     /// Makes what follows from the sessions, which come from a snapshot.
     pub(super) fn restore(&mut self, sums: &mut Sums) {
         for (id, session) in &self.open {
-            sums.count_in(session_print(*id, session.used_at));
+            sums.count_in(session_print(*id, session));
             for (sequence, outcome) in &session.answers {
                 sums.count_in(answer_print(*id, *sequence, outcome));
             }
@@ -178,8 +199,8 @@ impl Sessions {
     }
 }
 
-fn session_print(id: SessionId, used_at: Time) -> Print {
-    Print::of("session", &id, &used_at)
+fn session_print(id: SessionId, session: &Session) -> Print {
+    Print::of("session", &id, &(session.owner, session.used_at))
 }
 
 fn answer_print(id: SessionId, sequence: Sequence, outcome: &Outcome) -> Print {

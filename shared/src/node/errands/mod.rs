@@ -149,8 +149,10 @@ impl Errands {
                 errand.stage = Stage::Waiting { retry_at: now };
             }
             (Verdict::Applied { index, outcome }, What::Write { .. } | What::Call { .. } | What::Open) => {
-                if let (Outcome::Rejected(Rejection::NoSession), What::Call { place: Some(place), .. }) =
-                    (&outcome, &errand.what)
+                if let (
+                    Outcome::Rejected(Rejection::NoSession | Rejection::OutOfSequence),
+                    What::Call { place: Some(place), .. },
+                ) = (&outcome, &errand.what)
                 {
                     self.session.is_gone(*place);
                 }
@@ -315,5 +317,5 @@ pub(super) fn is_too_large(command: &Command) -> bool {
         .is_ok_and(|bytes| bytes + STAMP_BYTES_MAX > limits::COMMAND_BYTES_MAX)
 }
 
-/// Version byte and time in front of a command.
-const STAMP_BYTES_MAX: usize = 16;
+/// Version byte, time and member in front of a command.
+const STAMP_BYTES_MAX: usize = 32;

@@ -234,7 +234,7 @@ impl Scheduler {
         let micros = context.now.since(run.job.submitted_at).as_micros() as u64;
         let result = Box::new(JobResult { summary, table, workers: run.shares(), micros });
         let command = Command::FinishJob { id, result };
-        let stamped = Stamped { at: context.now, command };
+        let stamped = Stamped { at: context.now, by: context.me, command };
         let command = match stamped.encode().len() {
             fits if fits <= limits::COMMAND_BYTES_MAX => stamped.command,
             _ => Command::FailJob {

@@ -68,7 +68,7 @@ impl Desk {
     }
 
     pub fn apply(&mut self, command: Command) {
-        let stamped = Stamped { at: self.around.now, command };
+        let stamped = Stamped { at: self.around.now, by: self.around.me, command };
         assert_eq!(self.around.machine.apply(stamped, &mut Vec::new()), Outcome::Done);
     }
 

@@ -222,7 +222,7 @@ impl Cluster {
     /// Changes a member's state behind the log's back.
     pub fn damage(&mut self, id: NodeId, command: Command) {
         self.damaged.insert(id);
-        let stamped = Stamped { at: self.now, command };
+        let stamped = Stamped { at: self.now, by: id, command };
         self.poke(id, |node| drop(node.around.machine.apply(stamped, &mut Vec::new())));
     }
 

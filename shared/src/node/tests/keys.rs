@@ -5,8 +5,11 @@ use crate::limits;
 use crate::node::Input;
 use crate::node::api::{Consistency, ErrorCode, KeyQuery, KeyView, Reply, Request, RequestError};
 use crate::node::testing::Cluster;
-use crate::state_machine::{Condition, Key, KeyChange, KeyEvent, KeyHappened, KeyOperation, Version};
+use crate::state_machine::{
+    Call, Command, Condition, Key, KeyChange, KeyEvent, KeyHappened, KeyOperation, Sequence, Version,
+};
 use crate::time::Duration;
+use crate::wire::peer::{PeerMessage, Proposal, Ticket};
 use bytes::Bytes;
 
 fn key(name: &str) -> Key {
@@ -143,6 +146,42 @@ fn a_session_that_is_gone_is_opened_again() {
     assert_eq!(cluster.ask(nodes[0], put("n", "1", Condition::Any)), stored(2, false));
     assert_eq!(cluster.ask(nodes[0], put("n", "2", Condition::Any)), stored(3, false));
     assert_eq!(cluster.node(nodes[0]).state().sessions.len(), 1);
+}
+
+/// A change that was not asked for, sent to the leader as `from`: in the session that was opened last, far ahead of its calls.
+fn intrude(cluster: &mut Cluster, from: NodeId) {
+    let leader = cluster.leader().unwrap();
+    let far = Sequence::new(1_000);
+    let session = cluster.node(leader).state().sessions.opened();
+    let call = Call { session, sequence: far, lowest_open: far };
+    let command = Command::ChangeKey { call, change: KeyChange::put(key("stolen"), "v".into()) };
+    let message = PeerMessage::Proposal(Proposal::Forward { ticket: Ticket(1), command });
+    cluster.handle(leader, Input::Frame { from, frame: message.to_frame(Bytes::new()) });
+    cluster.run_for(Duration::from_millis(200));
+}
+
+#[test]
+fn a_member_that_lies_can_neither_use_nor_end_the_session_of_another() {
+    let (mut cluster, nodes) = Cluster::of_servers(78, 3);
+    let client = cluster.follower();
+    let leader = cluster.leader();
+    let liar = *nodes.iter().find(|node| **node != client && Some(**node) != leader).unwrap();
+    assert_eq!(cluster.ask(client, put("n", "1", Condition::Any)), stored(1, true));
+    intrude(&mut cluster, liar);
+    assert_eq!(cluster.value(client, "stolen"), None);
+    assert_eq!(cluster.ask(client, put("n", "2", Condition::Any)), stored(2, false));
+}
+
+#[test]
+fn a_call_out_of_sequence_is_told_as_unknown_and_another_session_takes_the_next() {
+    let (mut cluster, _) = Cluster::of_servers(79, 3);
+    let client = cluster.follower();
+    assert_eq!(cluster.ask(client, put("n", "1", Condition::Any)), stored(1, true));
+    intrude(&mut cluster, client);
+    let error = cluster.ask(client, put("n", "2", Condition::Any)).unwrap_err();
+    assert_eq!(error.code, ErrorCode::UnknownOutcome, "{error}");
+    assert_eq!(cluster.ask(client, put("n", "3", Condition::Any)), stored(3, false));
+    assert_eq!(cluster.node(client).state().sessions.len(), 2);
 }
 
 #[test]

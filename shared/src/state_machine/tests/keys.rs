@@ -1,11 +1,14 @@
 //! Keys: what each change does, and that any run of changes comes to what a simple model comes to.
 
 use super::super::*;
+use crate::ids::NodeId;
 use crate::limits;
 use crate::time::{Duration, Time};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+
+const ME: NodeId = NodeId::from_bytes([1; 10]);
 
 /// A machine with a session, and its clock.
 struct Store {
@@ -20,13 +23,14 @@ impl Store {
     fn new() -> Store {
         let mut machine = StateMachine::default();
         let now = Time::from_millis(1_000);
-        let opened = machine.apply(Stamped { at: now, command: Command::OpenSession }, &mut Vec::new());
+        let opened =
+            machine.apply(Stamped { at: now, by: ME, command: Command::OpenSession }, &mut Vec::new());
         let Outcome::Opened(session) = opened else { panic!("{opened:?}") };
         Store { machine, session, sequence: Sequence::default(), now, changes: Vec::new() }
     }
 
     fn apply(&mut self, command: Command) -> Outcome {
-        self.machine.apply(Stamped { at: self.now, command }, &mut self.changes)
+        self.machine.apply(Stamped { at: self.now, by: ME, command }, &mut self.changes)
     }
 
     fn change(&mut self, key: &Key, condition: Condition, operation: KeyOperation) -> Outcome {
@@ -204,7 +208,8 @@ fn keys_and_values_are_bounded() {
         lowest_open: Sequence::new(u64::MAX),
     };
     let change = KeyChange { key: key(&longest), condition: Condition::Absent, operation: largest(0) };
-    let command = Stamped { at: Time::from_micros(u64::MAX), command: Command::ChangeKey { call, change } };
+    let command =
+        Stamped { at: Time::from_micros(u64::MAX), by: ME, command: Command::ChangeKey { call, change } };
     assert!(command.encode().len() <= limits::COMMAND_BYTES_MAX, "the largest fits into the log");
 }
 

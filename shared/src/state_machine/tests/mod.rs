@@ -9,6 +9,8 @@ use crate::wire::session::Kind;
 use crate::words::Mode;
 use Command::*;
 
+const ME: NodeId = NodeId::from_bytes([1; 10]);
+
 fn document(n: u8) -> DocumentId {
     DocumentId::from_bytes([n; 10])
 }
@@ -33,7 +35,7 @@ fn run(machine: &mut StateMachine, commands: Vec<Command>) -> Outcome {
     let mut last = Outcome::Done;
     for command in commands {
         let at = Time::from_millis(machine.state().now.as_millis() + 1000);
-        last = machine.apply(Stamped { at, command }, &mut Vec::new());
+        last = machine.apply(Stamped { at, by: ME, command }, &mut Vec::new());
     }
     last
 }
@@ -48,7 +50,7 @@ fn a_second_copy_of_a_command_changes_nothing() {
     {
         let mut changes = Vec::new();
         let at = twice.state().now;
-        assert_eq!(twice.apply(Stamped { at, command }, &mut changes), Outcome::Done);
+        assert_eq!(twice.apply(Stamped { at, by: ME, command }, &mut changes), Outcome::Done);
         assert_eq!(changes, []);
     }
     assert_eq!(once, twice);
@@ -64,7 +66,7 @@ fn a_document_that_a_job_counts_stays_until_the_job_ends() {
     assert_eq!(refused, Outcome::Rejected(Rejection::DocumentInUse { document: document(1), job: job(1) }));
 
     let later = machine.state().now + limits::TRANSIENT_DOCUMENT_AGE_MAX;
-    machine.apply(Stamped { at: later, command: Expire }, &mut Vec::new());
+    machine.apply(Stamped { at: later, by: ME, command: Expire }, &mut Vec::new());
     assert!(machine.state().documents.contains_key(&document(1)), "in use");
 
     run(&mut machine, vec![CancelJob { id: job(1) }, Expire]);
@@ -78,7 +80,7 @@ fn only_what_was_meant_to_go_expires() {
     assert_eq!(machine.state().documents.len(), 2);
     let at = machine.state().now + limits::TRANSIENT_DOCUMENT_AGE_MAX;
     let mut changes = Vec::new();
-    machine.apply(Stamped { at, command: Expire }, &mut changes);
+    machine.apply(Stamped { at, by: ME, command: Expire }, &mut changes);
     assert_eq!(changes, [Change::DocumentRemoved(document(2))]);
 }
 
@@ -120,7 +122,7 @@ fn a_late_copy_does_not_bring_a_deleted_document_back() {
     assert_eq!(run(&mut machine, vec![add(1, Retention::Keep)]), gone);
 
     let at = machine.state().now + limits::REMOVED_DOCUMENT_AGE_MAX;
-    machine.apply(Stamped { at, command: Expire }, &mut Vec::new());
+    machine.apply(Stamped { at, by: ME, command: Expire }, &mut Vec::new());
     assert!(machine.state().removed.is_empty(), "not remembered for ever");
 }
 
@@ -185,7 +187,7 @@ fn garbage_is_no_snapshot_and_no_command() {
         let _ = StateMachine::restore(bytes);
         let _ = Stamped::decode(bytes);
     }
-    let whole = Stamped { at: Time::ZERO, command: add(1, Retention::Keep) }.encode();
+    let whole = Stamped { at: Time::ZERO, by: ME, command: add(1, Retention::Keep) }.encode();
     for cut in 0..whole.len() {
         assert!(Stamped::decode(&whole[..cut]).is_err());
     }
@@ -203,7 +205,7 @@ fn what_a_member_says_of_itself_is_bounded() {
     let mut machine = StateMachine::default();
     let node = NodeId::from_bytes([3; 10]);
     for record in [record(name + 1, http), record(name, http + 1)] {
-        let stamped = Stamped { at: Time::ZERO, command: SetMember { node, record } };
+        let stamped = Stamped { at: Time::ZERO, by: ME, command: SetMember { node, record } };
         let outcome = machine.apply(stamped, &mut Vec::new());
         assert!(matches!(outcome, Outcome::Rejected(Rejection::Invalid(_))), "{outcome:?}");
     }

@@ -1,15 +1,27 @@
 //! Sessions: a copy of a command that was applied changes nothing, and gets the first one's outcome.
 
 use super::super::*;
+use crate::ids::NodeId;
 use crate::limits;
 use crate::time::{Duration, Time};
 
+const ME: NodeId = NodeId::from_bytes([1; 10]);
+const OTHER: NodeId = NodeId::from_bytes([2; 10]);
+
+fn apply_of(by: NodeId, machine: &mut StateMachine, at: Time, command: Command) -> Outcome {
+    machine.apply(Stamped { at, by, command }, &mut Vec::new())
+}
+
 fn apply(machine: &mut StateMachine, at: Time, command: Command) -> Outcome {
-    machine.apply(Stamped { at, command }, &mut Vec::new())
+    apply_of(ME, machine, at, command)
 }
 
 fn open(machine: &mut StateMachine, at: Time) -> SessionId {
-    match apply(machine, at, Command::OpenSession) {
+    open_of(ME, machine, at)
+}
+
+fn open_of(by: NodeId, machine: &mut StateMachine, at: Time) -> SessionId {
+    match apply_of(by, machine, at, Command::OpenSession) {
         Outcome::Opened(session) => session,
         other => panic!("{other:?}"),
     }
@@ -43,7 +55,7 @@ fn bug_23_a_retry_is_applied_once_and_gets_the_same_answer() {
     let mut machine = StateMachine::restore(&machine.snapshot()).unwrap();
     let before = machine.clone();
     let mut changes = Vec::new();
-    let retry = machine.apply(Stamped { at: START, command: create(0) }, &mut changes);
+    let retry = machine.apply(Stamped { at: START, by: ME, command: create(0) }, &mut changes);
     assert_eq!((retry, changes), (first, Vec::new()));
     assert_eq!(apply(&mut machine, START, create(1)), conflict, "a rejection is an answer, too");
     assert_eq!(machine, before);
@@ -99,38 +111,71 @@ fn one_session_too_many_takes_the_place_of_the_least_used() {
     let first = open(&mut machine, START);
     let later = START + Duration::from_secs(5);
     let second = open(&mut machine, later);
-    for _ in 2..limits::SESSIONS_MAX {
-        open(&mut machine, later);
+    for n in 2..limits::SESSIONS_MAX as u64 {
+        let mut member = [3; 10];
+        member[..8].copy_from_slice(&n.to_le_bytes());
+        open_of(NodeId::from_bytes(member), &mut machine, later);
     }
     let latest = later + Duration::from_secs(5);
     assert!(matches!(apply(&mut machine, latest, put(call(first, 0, 0))), Outcome::Put { .. }));
     assert_eq!(machine.state().sessions.len(), limits::SESSIONS_MAX);
-    open(&mut machine, latest);
+    open_of(OTHER, &mut machine, latest);
     assert_eq!(machine.state().sessions.len(), limits::SESSIONS_MAX);
     assert_eq!(apply(&mut machine, latest, put(call(second, 0, 0))), NO_SESSION);
     assert!(matches!(apply(&mut machine, latest, put(call(first, 1, 1))), Outcome::Put { .. }));
 }
 
 #[test]
+fn a_session_of_another_member_is_none() {
+    let mut machine = StateMachine::default();
+    let session = open(&mut machine, START);
+    let first = apply(&mut machine, START, put(call(session, 0, 0)));
+    let before = machine.clone();
+    for stolen in [call(session, 0, 0), call(session, 1, 0), call(session, 9, 9)] {
+        assert_eq!(apply_of(OTHER, &mut machine, START, put(stolen)), NO_SESSION);
+    }
+    assert_eq!(machine, before, "neither used nor moved on");
+    assert_eq!(apply(&mut machine, START, put(call(session, 0, 0))), first);
+}
+
+#[test]
+fn one_session_too_many_of_a_member_takes_the_place_of_its_own() {
+    let mut machine = StateMachine::default();
+    let others = open_of(OTHER, &mut machine, START);
+    let own: Vec<SessionId> = (0..=limits::SESSIONS_OF_A_MEMBER_MAX as u64)
+        .map(|n| open(&mut machine, START + Duration::from_secs(n)))
+        .collect();
+    assert_eq!(machine.state().sessions.len(), limits::SESSIONS_OF_A_MEMBER_MAX + 1);
+    assert_eq!(apply(&mut machine, START, put(call(own[0], 0, 0))), NO_SESSION);
+    assert!(matches!(apply(&mut machine, START, put(call(own[1], 0, 0))), Outcome::Put { .. }));
+    let outcome = apply_of(OTHER, &mut machine, START, put(call(others, 0, 0)));
+    assert!(matches!(outcome, Outcome::Put { .. }), "the oldest of all, and not theirs to end");
+}
+
+#[test]
 fn kept_answers_are_bounded_over_all_sessions() {
     let mut machine = StateMachine::default();
     let each = limits::SESSION_ANSWERS_MAX as u64;
-    let sessions: Vec<SessionId> = (0..=(limits::ANSWERS_MAX as u64).div_ceil(each))
-        .map(|n| open(&mut machine, START + Duration::from_secs(n)))
+    let sessions: Vec<(NodeId, SessionId)> = (0..=limits::ANSWERS_MAX.div_ceil(limits::SESSION_ANSWERS_MAX))
+        .map(|n| {
+            let member = NodeId::from_bytes([n as u8; 10]);
+            (member, open_of(member, &mut machine, START + Duration::from_secs(n as u64)))
+        })
         .collect();
     let mut kept = 0;
-    'full: for session in &sessions[1..] {
+    'full: for (member, session) in &sessions[1..] {
         for sequence in 0..each {
             if kept == limits::ANSWERS_MAX {
                 break 'full;
             }
-            let outcome = apply(&mut machine, START, put(call(*session, sequence, 0)));
+            let outcome = apply_of(*member, &mut machine, START, put(call(*session, sequence, 0)));
             assert!(matches!(outcome, Outcome::Put { .. }));
             kept += 1;
         }
     }
     assert_eq!(machine.state().sessions.len(), sessions.len());
-    apply(&mut machine, START, put(call(sessions[0], 0, 0)));
+    let (member, session) = sessions[0];
+    apply_of(member, &mut machine, START, put(call(session, 0, 0)));
     assert_eq!(machine.state().sessions.len(), sessions.len() - 1, "the least used gave way");
     assert_eq!(machine, StateMachine::restore(&machine.snapshot()).unwrap());
 }
