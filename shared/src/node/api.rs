@@ -140,7 +140,7 @@ pub struct KeyView {
     pub key: Key,
     pub version: Version,
     pub bytes: u64,
-    /// How long it stays, by the latest stamp in the log; `None`: for good.
+    /// How long it stays, by the latest stamp in the log and what has passed since; `None`: for good.
     pub ttl: Option<Duration>,
     pub value: Option<Bytes>,
 }

@@ -1,6 +1,7 @@
 //! What the parts of a node share while one input is handled.
 
 use super::api::{Event, Reply, RequestError, Trouble};
+use super::clock::ClusterClock;
 use super::config::NodeConfig;
 use super::contract::{BlockOp, ComputeTask, Outgoing, Ready, RequestId, Ticket};
 use crate::ids::NodeId;
@@ -26,6 +27,7 @@ pub(super) struct Context<'a> {
     pub peers: &'a Peers,
     /// The replicated state as applied here.
     pub state: &'a State,
+    pub clock: &'a ClusterClock,
     pub leader: Option<NodeId>,
     pub term: Term,
     /// The configuration in force here.
@@ -46,6 +48,7 @@ pub(super) struct Surroundings {
     pub profile: Profile,
     pub peers: Peers,
     pub machine: StateMachine,
+    pub clock: ClusterClock,
     pub leader: Option<NodeId>,
     pub term: Term,
     pub membership: Arc<Membership>,
@@ -63,6 +66,17 @@ impl Surroundings {
         node == self.me || self.peers.contains_key(&node)
     }
 
+    /// The cluster's time, if this node leads.
+    pub fn stamp(&self) -> Time {
+        self.clock.stamp(self.now)
+    }
+
+    /// The state has moved on, and with it the cluster's time.
+    pub fn time_applied(&mut self) {
+        let leads = self.leader == Some(self.me);
+        self.clock.applied(self.machine.state().now, self.now, leads);
+    }
+
     /// Of whoever is connected, this node included.
     pub fn profile_of(&self, node: NodeId) -> Option<&Profile> {
         if node == self.me { Some(&self.profile) } else { self.peers.get(&node) }
@@ -76,6 +90,7 @@ impl Surroundings {
             profile: &self.profile,
             peers: &self.peers,
             state: self.machine.state(),
+            clock: &self.clock,
             leader: self.leader,
             term: self.term,
             membership: &self.membership,
@@ -118,6 +133,11 @@ impl Context<'_> {
 
     pub fn is_online(&self, node: NodeId) -> bool {
         node == self.me || self.peers.contains_key(&node)
+    }
+
+    /// The cluster's time as it should be at the leader.
+    pub fn cluster_time(&self) -> Time {
+        if self.is_leader() { self.clock.stamp(self.now) } else { self.clock.estimate(self.now) }
     }
 
     /// Sends a message that promises nothing about this node's log.

@@ -6,18 +6,19 @@ use super::contract::RequestId;
 use super::failures;
 use crate::limits;
 use crate::state_machine::{
-    Change, Entry, Key, KeyChange, KeyEvent, KeyHappened, KeyOperation, Outcome, Rejection, State, Version,
+    Change, Entry, Key, KeyChange, KeyEvent, KeyHappened, KeyOperation, Outcome, Rejection, Version,
 };
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub(super) fn get(state: &State, key: &Key, now: Time) -> Result<Reply, RequestError> {
-    let entry = state.keys.get(key, now).ok_or_else(|| failures::rejected(Rejection::NoKey))?;
-    Ok(Reply::Key(Box::new(view(key, entry, now, true))))
+pub(super) fn get(context: &Context<'_>, key: &Key, now: Time) -> Result<Reply, RequestError> {
+    let entry = context.state.keys.get(key, now).ok_or_else(|| failures::rejected(Rejection::NoKey))?;
+    Ok(Reply::Key(Box::new(view(context, key, entry, true))))
 }
 
 /// A page: at least one key, and no more than the limits allow.
-pub(super) fn list(state: &State, query: &KeyQuery) -> Reply {
+pub(super) fn list(context: &Context<'_>, query: &KeyQuery) -> Reply {
+    let state = context.state;
     let limit = (query.limit as usize).clamp(1, limits::KEYS_PAGE_MAX);
     let mut rest = state.keys.with_prefix(&query.prefix, query.after.as_ref(), state.now).peekable();
     let mut keys: Vec<KeyView> = Vec::new();
@@ -27,19 +28,19 @@ pub(super) fn list(state: &State, query: &KeyQuery) -> Reply {
         if keys.len() >= limit || (bytes > limits::KEYS_PAGE_BYTES_MAX && !keys.is_empty()) {
             break;
         }
-        keys.push(view(key, entry, state.now, query.values));
+        keys.push(view(context, key, entry, query.values));
         rest.next();
     }
     let next = rest.peek().and(keys.last()).map(|last| last.key.clone());
     Reply::Keys { keys, next, version: state.keys.version() }
 }
 
-fn view(key: &Key, entry: &Entry, now: Time, with_value: bool) -> KeyView {
+fn view(context: &Context<'_>, key: &Key, entry: &Entry, with_value: bool) -> KeyView {
     KeyView {
         key: key.clone(),
         version: entry.version,
         bytes: entry.value.len() as u64,
-        ttl: entry.expires_at.map(|at| at.since(now)),
+        ttl: entry.expires_at.map(|at| at.since(context.cluster_time())),
         value: with_value.then(|| entry.value.clone()),
     }
 }

@@ -46,7 +46,7 @@ impl Ledger {
             return Ok(());
         }
         self.admit()?;
-        let bytes = Stamped { at: around.now, by: asker.node, command }.encode();
+        let bytes = Stamped { at: around.stamp(), by: asker.node, command }.encode();
         match consensus.raft.propose(around.now, [bytes.into()]) {
             Ok(entries) => {
                 for entry in &entries {

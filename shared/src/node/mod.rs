@@ -7,6 +7,7 @@
 pub mod api;
 mod autopilot;
 mod blocks;
+mod clock;
 pub mod compute;
 mod config;
 mod consensus;
@@ -54,6 +55,7 @@ use crate::state_machine::{State, StateMachine};
 use crate::time::Time;
 use crate::wire::session::Profile;
 use api::{ClusterView, Trouble};
+use clock::ClusterClock;
 use consensus::Consensus;
 use context::{Peers, Surroundings, Tickets};
 use diagnosis::Pulse;
@@ -136,6 +138,7 @@ impl Node {
             profile,
             peers: Default::default(),
             machine: StateMachine::default(),
+            clock: ClusterClock::default(),
             leader: None,
             term: consensus.status().term,
             membership: membership.clone(),

@@ -136,8 +136,8 @@ impl Requests {
                 }
                 job(state, id)
             }
-            Question::Key(key) => keys::get(state, &key, reading_time(context)),
-            Question::Keys(query) => Ok(keys::list(state, &query)),
+            Question::Key(key) => keys::get(context, &key, reading_time(context)),
+            Question::Keys(query) => Ok(keys::list(context, &query)),
         };
         context.reply(request, reply);
     }

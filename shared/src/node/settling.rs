@@ -66,6 +66,7 @@ impl Node {
                 self.judge(asker, verdict, ready);
             }
         }
+        self.around.time_applied();
         self.errands.applied(self.around.now, self.applied);
         if !changes.is_empty() {
             self.text.applied(&mut self.around.lend(ready), &changes);

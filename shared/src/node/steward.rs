@@ -184,6 +184,7 @@ impl Steward {
     fn expire_keys(&mut self, around: &mut Surroundings) {
         let state = around.machine.state();
         let end = state.keys.next_end().into_iter().chain(state.sessions.next_end()).min();
+        let end = end.map(|end| around.clock.own(end, around.now));
         self.keys_due = end.map(|end| end.max(self.keys_not_before));
         if self.keys_due.is_some_and(|due| due <= around.now) {
             self.keys_not_before = around.now + KEY_EXPIRY_INTERVAL;
@@ -197,9 +198,10 @@ impl Steward {
             return;
         }
         self.expiry_due = around.now + around.config.expiry_interval;
-        let is_over = |at: Option<Time>| at.is_some_and(|at| at <= around.now);
+        let stamp = around.stamp();
+        let is_over = |at: Option<Time>| at.is_some_and(|at| at <= stamp);
         let state = around.machine.state();
-        let is_old = |removed_at: &Time| around.now.since(*removed_at) >= limits::REMOVED_DOCUMENT_AGE_MAX;
+        let is_old = |removed_at: &Time| stamp.since(*removed_at) >= limits::REMOVED_DOCUMENT_AGE_MAX;
         if state.documents.values().any(|document| is_over(document.expires_at))
             || state.removed.values().any(is_old)
         {

@@ -231,10 +231,11 @@ impl Scheduler {
 
     fn commit(&mut self, context: &mut Context<'_>, id: JobId, summary: Summary, table: Vec<BlockRef>) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let micros = context.now.since(run.job.submitted_at).as_micros() as u64;
+        let at = context.clock.stamp(context.now);
+        let micros = at.since(run.job.submitted_at).as_micros() as u64;
         let result = Box::new(JobResult { summary, table, workers: run.shares(), micros });
         let command = Command::FinishJob { id, result };
-        let stamped = Stamped { at: context.now, by: context.me, command };
+        let stamped = Stamped { at, by: context.me, command };
         let command = match stamped.encode().len() {
             fits if fits <= limits::COMMAND_BYTES_MAX => stamped.command,
             _ => Command::FailJob {

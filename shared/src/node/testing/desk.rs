@@ -1,6 +1,7 @@
 //! The surroundings of one node without the node: for tests of single parts, message by message.
 
 use crate::ids::{DocumentId, Hash, JobId, NodeId};
+use crate::node::clock::ClusterClock;
 use crate::node::context::{Context, Surroundings, Tickets};
 use crate::node::{NodeConfig, Ready};
 use crate::raft::{Membership, Term};
@@ -39,6 +40,7 @@ impl Desk {
             profile: profile(0),
             peers: (1..=others).map(|n| (node(n), profile(n))).collect(),
             machine: StateMachine::default(),
+            clock: ClusterClock::default(),
             leader: Some(node(0)),
             term: Term::new(1),
             membership: Arc::new(Membership::of_voters((0..=others).map(node))),

@@ -75,10 +75,11 @@ impl Cluster {
     /// The driver: one input, and its answer carried out in order.
     pub fn handle(&mut self, id: NodeId, input: Input) {
         let now = self.now;
+        let ahead = self.ahead_of(id);
         let Some(member) = self.members.get_mut(&id) else { return };
         let (run, Some(node)) = (member.run, member.node.as_mut()) else { return };
         let mut ready = Ready::default();
-        node.handle(now, input, &mut ready);
+        node.handle(now + ahead, input, &mut ready);
         let Ready {
             send_now,
             persist,
@@ -90,7 +91,8 @@ impl Cluster {
             events,
             deadline,
         } = ready;
-        member.deadline = deadline.map(|deadline| deadline.at.max(now + Duration::from_micros(1)));
+        let left = deadline.map(|deadline| deadline.at.since(now + ahead));
+        member.deadline = left.map(|left| now + left.max(Duration::from_micros(1)));
         self.send(id, send_now);
         match persist {
             Some(persist) => {

@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Cluster {
     pub now: Time,
     pub config: NodeConfig,
+    /// Members whose clocks are ahead of the others', by so much.
+    pub ahead: BTreeMap<NodeId, Duration>,
     /// Frames that this says no to are lost.
     pub link: Box<dyn Fn(NodeId, NodeId) -> bool>,
     rng: Rng,
@@ -81,6 +83,7 @@ impl Cluster {
         Cluster {
             now: Time::from_millis(1_000_000),
             config: NodeConfig::default(),
+            ahead: BTreeMap::new(),
             link: Box::new(|_, _| true),
             rng: Rng::from_u64(seed),
             members: BTreeMap::new(),
@@ -134,12 +137,13 @@ impl Cluster {
 
     pub fn restart(&mut self, id: NodeId) {
         let seed = self.rng.bytes();
+        let now = self.now + self.ahead_of(id);
         let member = self.members.get_mut(&id).expect("a member of this test");
         assert!(member.node.is_none(), "{id:?} runs already");
         let disk = &member.disk;
         let blocks = disk.blocks.iter().map(|(name, bytes)| (*name, bytes.len() as u64)).collect();
         let stored = Stored { cluster: disk.cluster, raft: disk.raft.clone(), blocks };
-        let node = Node::new(id, member.profile.clone(), self.config.clone(), stored, seed, self.now);
+        let node = Node::new(id, member.profile.clone(), self.config.clone(), stored, seed, now);
         member.node = Some(node.expect("what this node stored itself"));
         member.run += 1;
         self.handle(id, Input::Deadline);
@@ -224,6 +228,10 @@ impl Cluster {
         self.damaged.insert(id);
         let stamped = Stamped { at: self.now, by: id, command };
         self.poke(id, |node| drop(node.around.machine.apply(stamped, &mut Vec::new())));
+    }
+
+    pub(super) fn ahead_of(&self, id: NodeId) -> Duration {
+        self.ahead.get(&id).copied().unwrap_or_default()
     }
 
     /// Time goes on, and nothing happens meanwhile.

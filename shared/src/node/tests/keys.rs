@@ -21,6 +21,11 @@ fn put(name: &str, value: impl Into<Bytes>, condition: Condition) -> Request {
     Request::ChangeKey { change: KeyChange { key: key(name), condition, operation } }
 }
 
+fn put_for(seconds: u64, name: &str) -> Request {
+    let operation = KeyOperation::Put { value: "v".into(), ttl: Some(Duration::from_secs(seconds)) };
+    Request::ChangeKey { change: KeyChange { key: key(name), condition: Condition::Any, operation } }
+}
+
 fn delete(name: &str) -> Request {
     let change = KeyChange { key: key(name), condition: Condition::Any, operation: KeyOperation::Delete };
     Request::ChangeKey { change }
@@ -220,9 +225,7 @@ fn many_changes_share_a_session_and_none_is_lost() {
 #[test]
 fn a_key_goes_when_its_time_is_over() {
     let (mut cluster, nodes) = Cluster::of_servers(74, 3);
-    let operation = KeyOperation::Put { value: "v".into(), ttl: Some(Duration::from_secs(5)) };
-    let change = KeyChange { key: key("n"), condition: Condition::Any, operation };
-    assert_eq!(cluster.ask(nodes[0], Request::ChangeKey { change }), stored(1, true));
+    assert_eq!(cluster.ask(nodes[0], put_for(5, "n")), stored(1, true));
     let ttl = cluster.read(nodes[1], "n").unwrap().ttl.unwrap();
     assert!((4..=5).contains(&ttl.as_secs()), "{ttl:?}");
     let watch = cluster.watch(nodes[2], "", Some(1));
@@ -233,6 +236,41 @@ fn a_key_goes_when_its_time_is_over() {
     let expired = KeyEvent { key: key("n"), version: Version::new(2), happened: KeyHappened::Expired };
     assert_eq!(events, [expired]);
     assert_eq!(cluster.read(nodes[1], "n"), None);
+}
+
+#[test]
+fn time_goes_on_after_a_leader_whose_clock_was_far_ahead() {
+    let (mut cluster, nodes) = Cluster::of_servers(80, 3);
+    let early = cluster.follower();
+    cluster.crash(early);
+    cluster.ahead.insert(early, Duration::from_secs(3_600));
+    cluster.restart(early);
+    cluster.wait("the node to be back", |cluster| cluster.is_settled(3, 3));
+    cluster.ask(early, Request::Transfer { to: Some(early) }).unwrap();
+    cluster.ask(early, put("far", "v", Condition::Any)).unwrap();
+    let reached = cluster.node(early).state().now;
+    assert!(reached > cluster.now + Duration::from_secs(3_000), "its stamps are in the log");
+    cluster.crash(early);
+    let client = *nodes.iter().find(|node| **node != early).unwrap();
+    assert_eq!(cluster.ask(client, put_for(5, "n")), stored(2, true));
+    cluster.run_for(Duration::from_millis(4_900));
+    assert!(cluster.read(client, "n").is_some());
+    cluster.run_for(Duration::from_millis(300));
+    assert_eq!(cluster.read(client, "n"), None);
+    let passed = cluster.node(client).state().now.since(reached);
+    assert!((5..10).contains(&passed.as_secs()), "from where it was, as time passes: {passed:?}");
+}
+
+#[test]
+fn the_time_that_a_key_has_left_goes_by_where_nothing_happens() {
+    let (mut cluster, nodes) = Cluster::of_servers(81, 3);
+    cluster.ask(nodes[0], put_for(60, "n")).unwrap();
+    cluster.run_for(Duration::from_secs(10));
+    for node in nodes {
+        let stale = Request::GetKey { key: key("n"), consistency: Consistency::Stale };
+        let Ok(Reply::Key(view)) = cluster.ask(node, stale) else { panic!("it is there") };
+        assert!((49..=50).contains(&view.ttl.unwrap().as_secs()), "{view:?}");
+    }
 }
 
 #[test]
