@@ -106,7 +106,9 @@ impl Keys {
         if before.is_none() && self.entries.len() >= limits::KEYS_MAX {
             return Err(Rejection::TooManyKeys { keys_max: limits::KEYS_MAX as u32 });
         }
-        let version = self.version.next();
+        let is_over = self.entries.get(&key).is_some_and(|entry| entry.is_over(at));
+        // That its time was over is a change of its own, and comes first.
+        let version = if is_over { self.version.next().next() } else { self.version.next() };
         let expires_at = ttl.map(|ttl| at + ttl);
         let entry = Entry { value: value.clone(), version, expires_at };
         let after = print(&key, &entry);
@@ -114,6 +116,9 @@ impl Keys {
         let grows = after.bytes > before.map_or(0, |before| before.bytes);
         if grows && sums.bytes > limits::STATE_BYTES_MAX {
             return Err(Rejection::StateFull { bytes_max: limits::STATE_BYTES_MAX });
+        }
+        if is_over {
+            self.remove(key.clone(), KeyHappened::Expired, sums, changes);
         }
         self.version = version;
         sums.count_in(after);

@@ -134,15 +134,33 @@ fn a_key_whose_time_is_over_is_gone_before_it_is_taken_out() {
     assert_eq!(store.machine.state().keys.len(), 4, "still in memory");
     assert_eq!(
         store.change(&key("short"), Condition::Absent, put("again", None)),
-        created(5),
-        "for conditions too"
+        created(6),
+        "for conditions too, and its end was change 5"
     );
     store.now = store.now + Duration::from_secs(10);
     store.changes.clear();
     store.apply(Command::ExpireKeys);
-    let expired = KeyEvent { key: key("long"), version: Version::new(6), happened: KeyHappened::Expired };
+    let expired = KeyEvent { key: key("long"), version: Version::new(7), happened: KeyHappened::Expired };
     assert_eq!(store.changes, [Change::Key(expired)], "short has a new value, for good");
     assert_eq!(store.machine.state().keys.next_end(), None);
+}
+
+#[test]
+fn a_key_that_is_put_again_after_its_time_is_told_as_expired_first() {
+    let mut store = Store::new();
+    store.change(&key("k"), Condition::Any, put("v", Some(10)));
+    store.now = store.now + Duration::from_secs(10);
+    let stale = Condition::Version(Version::new(1));
+    assert_eq!(store.change(&key("k"), stale, put("again", None)), conflict(None));
+    store.changes.clear();
+    assert_eq!(store.put("k", "again"), created(3));
+    let told =
+        |version, happened| Change::Key(KeyEvent { key: key("k"), version: Version::new(version), happened });
+    let put = KeyHappened::Put { value: "again".into(), expires_at: None };
+    assert_eq!(store.changes, [told(2, KeyHappened::Expired), told(3, put)]);
+    store.changes.clear();
+    store.apply(Command::ExpireKeys);
+    assert_eq!(store.changes, [], "once");
 }
 
 #[test]
@@ -284,7 +302,9 @@ impl Model {
                 if !holds(condition, current) {
                     return Some(conflict(current));
                 }
-                self.version += 1;
+                // A key that is over and still in memory ends first.
+                let is_over = current.is_none() && self.keys.contains_key(&key);
+                self.version += 1 + u64::from(is_over);
                 self.keys.insert(key, (self.version, ttl.map(|ttl| now + Duration::from_secs(ttl))));
                 Some(if current.is_some() { replaced(self.version) } else { created(self.version) })
             }
