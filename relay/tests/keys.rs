@@ -120,6 +120,19 @@ async fn a_key_with_a_time_to_live_goes_by_itself_and_a_watch_tells() {
     }
 }
 
+#[tokio::test]
+async fn a_watch_after_a_change_that_never_happened_is_refused() {
+    let relay = TestRelay::start(3).await;
+    let room = relay.room();
+    room.put("kv/k", "v").await.unwrap().ok();
+    let refused = room.get("kv?watch=true&after=2").await.unwrap();
+    assert_eq!(error(&refused), (409, "conflict".to_owned()));
+    assert!(refused.json()["error"]["message"].as_str().unwrap().ends_with("the latest is 1"));
+    let again = [("last-event-id", "2")];
+    assert_eq!(error(&send(&room, Method::GET, "kv?watch=true", &again, "").await).0, 409);
+    assert_eq!(Stream::open(&room, "kv?watch=true", Some("1")).await.next().await.0, "watching");
+}
+
 /// Server-sent events as they come.
 struct Stream {
     response: reqwest::Response,

@@ -79,8 +79,9 @@ pub enum Request {
     ChangeKey {
         change: KeyChange,
     },
-    /// Answered when something happened to keys that begin with `prefix`: after the change `after`, or from now on. To watch on,
-    /// ask again after [`Reply::KeyEvents`]' `next`; who waits too long before that has missed something, and is told so.
+    /// Answered when something happened to keys that begin with `prefix`: after the change `after`, or from now on. A change that has
+    /// not happened is a [`ErrorCode::Conflict`]. To watch on, ask again after [`Reply::KeyEvents`]' `next`; who waits too long
+    /// before that has missed something, and is told so.
     WatchKeys {
         prefix: String,
         after: Option<Version>,

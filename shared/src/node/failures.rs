@@ -4,7 +4,7 @@ use super::api::{ErrorCode, RequestError, TroubleCode};
 use super::context::Surroundings;
 use crate::ids::{DocumentId, JobId, NodeId};
 use crate::limits;
-use crate::state_machine::Rejection;
+use crate::state_machine::{Rejection, Version};
 
 const MAY_HAPPEN: &str = " The change may still happen.";
 
@@ -97,6 +97,14 @@ pub(super) fn not_a_member() -> RequestError {
         ErrorCode::NotReady,
         "this node is not part of a cluster yet",
         "wait until it has joined, or ask another node",
+    )
+}
+
+pub(super) fn no_such_version(asked: Version, latest: Version) -> RequestError {
+    failure(
+        ErrorCode::Conflict,
+        format!("there is no change {asked} of keys here: the latest is {latest}"),
+        "list the keys, and watch on after the version of the list",
     )
 }
 

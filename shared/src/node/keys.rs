@@ -106,6 +106,10 @@ impl Watches {
     ) {
         let now = context.state.keys.version();
         let watch = Watch { prefix, after: after.unwrap_or(now) };
+        if watch.after > now {
+            context.reply(id, Err(failures::no_such_version(watch.after, now)));
+            return;
+        }
         if watch.after < self.since {
             context.reply(id, Ok(Reply::KeyEventsMissed { version: now }));
             return;
@@ -114,8 +118,7 @@ impl Watches {
             Some(reply) => context.reply(id, Ok(reply)),
             None => {
                 self.by_prefix.entry(watch.prefix.clone()).or_default().insert(id);
-                let after = watch.after.max(now);
-                self.waiting.insert(id, Watch { after, ..watch });
+                self.waiting.insert(id, Watch { after: now, ..watch });
             }
         }
     }

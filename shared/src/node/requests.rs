@@ -7,7 +7,7 @@ use super::errands::{Errands, Finished, is_too_large};
 use super::failures;
 use super::keys::{self, Watches};
 use crate::ids::{DocumentId, JobId};
-use crate::state_machine::{Change, Command, Job, JobState, Key, State};
+use crate::state_machine::{Change, Command, Job, JobState, Key, State, Version};
 use crate::time::Time;
 use std::collections::BTreeMap;
 
@@ -21,6 +21,7 @@ pub(super) enum Question {
     EndOfJob(JobId),
     Key(Key),
     Keys(KeyQuery),
+    Watch { prefix: String, after: Version },
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +75,12 @@ impl Requests {
                 Ok(()) => errands.call(around, id, change),
                 Err(error) => ready.replies.push((id, Err(error))),
             },
+            // Either this node lags behind, or there is no such change.
+            Request::WatchKeys { prefix, after: Some(after) }
+                if after > around.machine.state().keys.version() =>
+            {
+                errands.read(around, id, Question::Watch { prefix, after });
+            }
             Request::WatchKeys { prefix, after } => {
                 let mut context = around.lend(ready);
                 match keys::is_known_here(&context) {
@@ -138,6 +145,10 @@ impl Requests {
             }
             Question::Key(key) => keys::get(context, &key, reading_time(context)),
             Question::Keys(query) => Ok(keys::list(context, &query)),
+            Question::Watch { prefix, after } => {
+                self.watches.watch(context, request, prefix, Some(after));
+                return;
+            }
         };
         context.reply(request, reply);
     }

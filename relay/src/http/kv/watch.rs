@@ -5,6 +5,7 @@ use crate::driver::NodeHandle;
 use crate::http::access::ask;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::events::event;
+use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use shared::node::api::{Consistency, KeyQuery, Reply, Request};
@@ -22,13 +23,28 @@ pub async fn stream(
     after: Option<Version>,
 ) -> ApiResult<Response> {
     let after = match after {
-        Some(after) => after,
+        Some(after) => known(&node, after).await?,
         None => version_now(&node, consistency).await?,
     };
     let told = VecDeque::from([told("watching", after, &Base { version: after })]);
     let watch = Watch { node, prefix, values, after, told };
     let stream = futures_util::stream::unfold(watch, Watch::next);
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// A change that a client says it has seen. A node that lags behind it asks the leader; one that never happened is of another
+/// cluster: the room was founded anew.
+async fn known(node: &NodeHandle, after: Version) -> ApiResult<Version> {
+    let mut latest = version_now(node, Consistency::Stale).await?;
+    if after > latest {
+        latest = version_now(node, Consistency::Linearizable).await?;
+    }
+    if after <= latest {
+        return Ok(after);
+    }
+    let message = format!("there is no change {after} of keys here: the latest is {latest}");
+    Err(ApiError::new(StatusCode::CONFLICT, "conflict", message)
+        .hint("list the keys, and watch on after the version of the list"))
 }
 
 /// A linearizable read, so that a watch sees whatever is acknowledged after it began.

@@ -319,6 +319,32 @@ fn a_watcher_that_is_too_slow_is_told_that_it_missed_something() {
 }
 
 #[test]
+fn a_watch_after_a_change_that_never_happened_is_refused() {
+    let (mut cluster, nodes) = Cluster::of_servers(82, 1);
+    cluster.ask(nodes[0], put("n", "v", Condition::Any)).unwrap();
+    let waits = cluster.watch(nodes[0], "", Some(1));
+    assert!(!cluster.is_answered(waits));
+    let error = cluster.ask(nodes[0], Request::WatchKeys { prefix: String::new(), after: Some(Version::new(2)) });
+    let error = error.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Conflict);
+    assert_eq!(error.message, "there is no change 2 of keys here: the latest is 1");
+}
+
+#[test]
+fn a_watch_after_a_change_that_a_member_has_not_seen_yet_waits_for_the_next() {
+    let (mut cluster, _) = Cluster::of_servers(83, 3);
+    let (leader, behind) = (cluster.leader().unwrap(), cluster.follower());
+    cluster.ask(leader, put("n", "1", Condition::Any)).unwrap();
+    assert_eq!(cluster.node(behind).state().keys.version(), Version::ZERO);
+    let watch = cluster.watch(behind, "", Some(1));
+    cluster.run_for(Duration::from_millis(200));
+    assert!(!cluster.is_answered(watch));
+    cluster.ask(leader, put("n", "2", Condition::Any)).unwrap();
+    cluster.run_for(Duration::from_millis(200));
+    assert_eq!(cluster.seen(watch), (vec!["n".to_owned()], 2));
+}
+
+#[test]
 fn values_that_wait_are_bounded() {
     let (mut cluster, nodes) = Cluster::of_servers(77, 3);
     cluster.crash(nodes[0]);
