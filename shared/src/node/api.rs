@@ -192,6 +192,17 @@ pub struct RequestError {
     pub hint: String,
 }
 
+impl RequestError {
+    /// For whoever waits for a node that answers no more. A change may be on its way to the leader, or in the log.
+    pub fn stopped(is_change: bool, message: impl Into<String>, hint: impl Into<String>) -> RequestError {
+        let (code, fate) = match is_change {
+            true => (ErrorCode::UnknownOutcome, "; the change may have happened"),
+            false => (ErrorCode::NotReady, ""),
+        };
+        RequestError { code, message: format!("{}{fate}", message.into()), hint: hint.into() }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {

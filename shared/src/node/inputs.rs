@@ -182,11 +182,11 @@ impl Node {
                     Ok((index, outcome)) => Verdict::Applied { index, outcome },
                     Err(error) => Verdict::Failed(error),
                 };
-                self.errands.judged(ticket, verdict, now);
+                self.errands.judged(from, ticket, verdict, now);
             }
             Proposal::ReadIndexed { ticket, result } => {
                 let verdict = result.map_or_else(Verdict::Failed, |index| Verdict::ReadAt { index });
-                self.errands.judged(ticket, verdict, now);
+                self.errands.judged(from, ticket, verdict, now);
             }
             Proposal::Transfer { .. } | Proposal::RemoveMember { .. } => {
                 moves::carry_out(proposal, &self.around, &mut self.consensus, &mut self.steward);

@@ -117,7 +117,7 @@ impl Node {
 
     fn judge(&mut self, asker: Asker, verdict: Verdict, ready: &mut Ready) {
         if asker.node == self.around.me {
-            self.errands.judged(asker.ticket, verdict, self.around.now);
+            self.errands.judged(asker.node, asker.ticket, verdict, self.around.now);
         } else {
             verdict.send(asker, &mut self.around.lend(ready));
         }

@@ -133,9 +133,11 @@ impl Errands {
         }
     }
 
-    pub fn judged(&mut self, ticket: Ticket, verdict: Verdict, now: Time) {
+    /// What `from` says became of an errand. Nobody but the member that was asked last is believed; what another one, asked
+    /// before, says too late is asked again.
+    pub fn judged(&mut self, from: NodeId, ticket: Ticket, verdict: Verdict, now: Time) {
         let Some(errand) = self.open.get_mut(&ticket) else { return };
-        if matches!(errand.stage, Stage::Decided { .. }) {
+        if !matches!(errand.stage, Stage::Asked { leader, .. } if leader == from) {
             return;
         }
         match (verdict, &mut errand.what) {
@@ -319,3 +321,34 @@ pub(super) fn is_too_large(command: &Command) -> bool {
 
 /// Version byte, time and member in front of a command.
 const STAMP_BYTES_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::DocumentId;
+    use crate::node::testing::desk::{Desk, node};
+    use crate::raft;
+
+    #[test]
+    fn only_the_member_that_was_asked_is_believed() {
+        let mut desk = Desk::leader_of(2);
+        desk.around.leader = Some(node(1));
+        let Desk { around, ready } = &mut desk;
+        let (rng, now) = (around.rng.fork(), around.now);
+        let mut consensus =
+            Consensus::new(around.me, &around.config.raft, raft::Stored::default(), rng, now).unwrap();
+        let (mut errands, mut ledger) = (Errands::default(), Ledger::default());
+        let command = Command::DeleteDocument { id: DocumentId::from_bytes([1; 10]) };
+        errands.write(around, Submission { command, request: Some(RequestId(1)) });
+        let mut advance = |errands: &mut Errands| {
+            errands.advance(around, &mut consensus, &mut ledger, Index::ZERO, ready).len()
+        };
+        assert_eq!(advance(&mut errands), 0, "on its way");
+        let ticket = *errands.open.keys().next().expect("just opened");
+        let done = || Verdict::Applied { index: Index::ZERO, outcome: Outcome::Done };
+        errands.judged(node(2), ticket, done(), now);
+        assert_eq!(advance(&mut errands), 0, "a lie");
+        errands.judged(node(1), ticket, done(), now);
+        assert_eq!(advance(&mut errands), 1);
+    }
+}
