@@ -77,17 +77,12 @@ impl NodeHandle {
         let is_change = request.is_change();
         let (answer, answered) = oneshot::channel();
         if self.orders.send(Order::Request { id, request, answer }).is_err() {
-            return Err(self.stopped_error());
+            return Err(self.stopped_error(false));
         }
         let mut question = Question { id, orders: &self.orders, open: true };
         let reply = answered.await;
         question.open = false;
-        reply.unwrap_or_else(|_| {
-            let error = self.stopped_error();
-            // It may be on its way to the leader, or in the log.
-            let code = if is_change { ErrorCode::UnknownOutcome } else { error.code };
-            Err(RequestError { code, ..error })
-        })
+        reply.unwrap_or_else(|_| Err(self.stopped_error(is_change)))
     }
 
     /// What happens from now on. A watcher that is slow misses the oldest.
@@ -130,10 +125,10 @@ impl NodeHandle {
         }
     }
 
-    fn stopped_error(&self) -> RequestError {
+    fn stopped_error(&self, is_change: bool) -> RequestError {
         let end = self.end.borrow().clone();
         let message = end.map_or_else(|| "the node has stopped".to_owned(), |end| end.to_string());
-        RequestError { code: ErrorCode::NotReady, message, hint: "ask another node".to_owned() }
+        RequestError::stopped(is_change, message, "ask another node")
     }
 }
 

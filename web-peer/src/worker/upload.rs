@@ -139,13 +139,11 @@ impl Work {
 
     async fn ask_once(&self, request: Request) -> Result<Reply, RequestError> {
         let (reply, answer) = oneshot::channel();
+        let is_change = request.is_change();
         self.signals.send(Signal::Call { request, reply });
         answer.await.unwrap_or_else(|oneshot::Canceled| {
-            Err(error(
-                ErrorCode::NotReady,
-                "this tab's node has stopped",
-                "start it again, then upload the text again",
-            ))
+            let hint = "start it again, then upload the text again";
+            Err(RequestError::stopped(is_change, "this tab's node has stopped", hint))
         })
     }
 

@@ -324,7 +324,8 @@ fn a_watch_after_a_change_that_never_happened_is_refused() {
     cluster.ask(nodes[0], put("n", "v", Condition::Any)).unwrap();
     let waits = cluster.watch(nodes[0], "", Some(1));
     assert!(!cluster.is_answered(waits));
-    let error = cluster.ask(nodes[0], Request::WatchKeys { prefix: String::new(), after: Some(Version::new(2)) });
+    let error =
+        cluster.ask(nodes[0], Request::WatchKeys { prefix: String::new(), after: Some(Version::new(2)) });
     let error = error.unwrap_err();
     assert_eq!(error.code, ErrorCode::Conflict);
     assert_eq!(error.message, "there is no change 2 of keys here: the latest is 1");
