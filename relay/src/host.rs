@@ -94,8 +94,9 @@ pub async fn start(options: RelayOptions) -> Result<RunningRelay, HostError> {
 }
 
 impl RunningRelay {
-    /// Stops nodes, connections and server, and returns when all files are closed.
-    pub async fn shutdown(self) {
+    /// Answers what has been asked, stops nodes, connections and server, and returns when all files are closed.
+    pub async fn shutdown(mut self) {
+        self.server.finish().await;
         for node in &self.nodes {
             node.shutdown().await;
         }
@@ -184,6 +185,37 @@ fn outward_ip() -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    #[tokio::test]
+    async fn what_was_asked_is_answered_before_the_nodes_stop() {
+        let data = tempfile::tempdir().unwrap();
+        let relay = start(RelayOptions {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            nodes: 1,
+            data: Some(data.path().to_owned()),
+            room: RoomName::default(),
+            secret_file: None,
+            chaos: false,
+            threads: Some(1),
+            config: NodeConfig::default(),
+        });
+        let relay = relay.await.unwrap();
+        let mut client = TcpStream::connect(relay.addr).await.unwrap();
+        let head = "PUT /api/v1/rooms/lobby/kv/k HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n";
+        client.write_all(head.as_bytes()).await.unwrap();
+        let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        client.read_exact(&mut go_on).await.unwrap();
+        let rest = async {
+            client.write_all(b"value").await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let ((), answer) = tokio::join!(relay.shutdown(), rest);
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    }
 
     #[test]
     fn threads_are_shared_out_and_nobody_goes_without() {

@@ -1,7 +1,12 @@
 //! The HTTP server: takes connections in, within bounds that do not depend on the good will of whoever connects.
 
-use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
 use axum::serve::{Listener, ListenerExt as _};
+use axum::{Router, middleware};
+use futures_util::StreamExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -38,6 +43,7 @@ impl Server {
 
     fn start_within(bounds: Bounds, listener: TcpListener, routes: Router) -> Server {
         let (stop, mut stopped) = watch::channel(false);
+        let routes = routes.layer(middleware::map_response_with_state(stopped.clone(), end_streams));
         let listener = listener.tap_io(|stream| {
             // Frames are small and somebody waits for each: no delay to gather them.
             if let Err(error) = stream.set_nodelay(true) {
@@ -56,13 +62,18 @@ impl Server {
         Server { stop, task }
     }
 
-    /// Takes no more connections, and lets what is being answered come to its end.
-    pub async fn drain(mut self) {
+    /// Takes no more connections, and lets what is being answered come to its end, while those who answer are there.
+    pub async fn finish(&mut self) {
         self.stop.send_replace(true);
-        if tokio::time::timeout(DRAIN_TIME_MAX, &mut self.task).await.is_err() {
-            // Somebody reads an answer slowly.
-            self.task.abort();
+        if !self.task.is_finished() {
+            let _somebody_waits = tokio::time::timeout(DRAIN_TIME_MAX, &mut self.task).await;
         }
+    }
+
+    /// The same, and then leaves those alone who read an answer slowly.
+    pub async fn drain(mut self) {
+        self.finish().await;
+        self.task.abort();
     }
 }
 
@@ -102,6 +113,15 @@ async fn accept<L>(
     }
 }
 
+/// Events have no end of their own: a server that stops would wait for them.
+async fn end_streams(State(mut stopped): State<watch::Receiver<bool>>, response: Response) -> Response {
+    if response.headers().get(CONTENT_TYPE).is_none_or(|kind| kind != "text/event-stream") {
+        return response;
+    }
+    let until_stopped = async move { until_stopped(&mut stopped).await };
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(until_stopped)))
+}
+
 async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
     // A server that nobody holds any more stops as well.
     drop(stopped.wait_for(|stop| *stop).await);
@@ -111,7 +131,9 @@ async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
 mod tests {
     use super::*;
     use axum::extract::Path;
+    use axum::response::sse::{self, Sse};
     use axum::routing::get;
+    use std::convert::Infallible;
     use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
@@ -146,6 +168,30 @@ mod tests {
             // Whether it is closed or reset does not matter.
             let _how = ended.expect("the connection ends");
         }
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_events_ends_when_the_server_stops() {
+        let stream = async || {
+            let event = sse::Event::default().data("first");
+            let first = futures_util::stream::iter([Ok::<_, Infallible>(event)]);
+            Sse::new(first.chain(futures_util::stream::pending()))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Server::start(listener, Router::new().route("/events", get(stream)));
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        ask(&mut connection, "events").await;
+        let mut read = Vec::new();
+        while !read.ends_with(b"data: first\n\n\r\n") {
+            read.push(connection.read_u8().await.unwrap());
+        }
+        let mut rest = Vec::new();
+        let rest = timeout(PATIENCE, async {
+            server.drain().await;
+            connection.read_to_end(&mut rest).await.map(|_| rest)
+        });
+        assert_eq!(rest.await.expect("an end").unwrap(), b"0\r\n\r\n");
     }
 
     #[tokio::test]

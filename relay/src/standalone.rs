@@ -62,9 +62,12 @@ pub async fn start(
 }
 
 impl StandaloneNode {
-    /// Hands leadership over, stops node and server, and returns when all files are closed.
-    pub async fn shutdown(self) {
+    /// Hands leadership over, answers what has been asked, stops node and server, and returns when all files are closed.
+    pub async fn shutdown(mut self) {
         self.node.leave().await;
+        if let Some(server) = &mut self.server {
+            server.finish().await;
+        }
         self.node.shutdown().await;
         if let Some(server) = self.server {
             server.drain().await;
