@@ -127,6 +127,9 @@ pub const KEY_EVENTS_KEPT_MAX: usize = 16_384;
 /// Values of these changes.
 pub const KEY_EVENTS_BYTES_MAX: usize = 16 << 20;
 
+/// A watcher over HTTP that takes nothing for so long is cut off: until then a page of changes waits for it.
+pub const WATCH_STALL_MAX: Duration = Duration::from_secs(30);
+
 /// Sessions of one member; the one that was used least lately gives way. Every run of a node has one.
 pub const SESSIONS_OF_A_MEMBER_MAX: usize = 4;
 

@@ -271,7 +271,8 @@ async fn follow(client: &Client, prefix: &str, output: &mut Output) -> Result<()
 
 fn tell(event: &Event, output: &mut Output) -> Result<(), Failure> {
     let happened = event.name.as_str();
-    if happened == "watching" {
+    // Whoever was cut off comes back, and misses nothing.
+    if matches!(happened, "watching" | "cut") {
         return Ok(());
     }
     if output.is_json() {

@@ -8,13 +8,16 @@ use crate::http::events::event;
 use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use shared::limits;
 use shared::node::api::{Consistency, KeyQuery, Reply, Request};
-use shared::state_machine::{KeyEvent, Version};
-use std::collections::VecDeque;
+use shared::state_machine::Version;
+use shared::time::Duration;
 use std::convert::Infallible;
+use tokio::sync::mpsc;
 
 /// `watching` at once, then `put`, `delete` and `expire`; `missed` where changes are not known any more, to be followed by a look
-/// at the list.
+/// at the list; `cut` as the last to a client that does not read.
 pub async fn stream(
     node: NodeHandle,
     prefix: String,
@@ -26,10 +29,16 @@ pub async fn stream(
         Some(after) => known(&node, after).await?,
         None => version_now(&node, consistency).await?,
     };
-    let told = VecDeque::from([told("watching", after, &Base { version: after })]);
-    let watch = Watch { node, prefix, values, after, told };
-    let stream = futures_util::stream::unfold(watch, Watch::next);
-    Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response())
+    // One event waits here, and the rest of a page with whoever feeds.
+    let (reader, events) = mpsc::channel(1);
+    let watch =
+        Watch { node, prefix, values, after, told: after, stall_max: limits::WATCH_STALL_MAX, reader };
+    tokio::spawn(watch.feed());
+    Ok(Sse::new(as_stream(events)).keep_alive(KeepAlive::default()).into_response())
+}
+
+fn as_stream(events: mpsc::Receiver<sse::Event>) -> impl Stream<Item = Result<sse::Event, Infallible>> {
+    futures_util::stream::unfold(events, |mut events| async move { Some((Ok(events.recv().await?), events)) })
 }
 
 /// A change that a client says it has seen. A node that lags behind it asks the leader; one that never happened is of another
@@ -57,7 +66,7 @@ async fn version_now(node: &NodeHandle, consistency: Consistency) -> ApiResult<V
 }
 
 #[derive(serde::Serialize)]
-struct Base {
+struct At {
     version: Version,
 }
 
@@ -65,38 +74,97 @@ struct Watch {
     node: NodeHandle,
     prefix: String,
     values: bool,
+    /// What comes next is asked for after this.
     after: Version,
-    told: VecDeque<sse::Event>,
+    /// The latest that the reader was told.
+    told: Version,
+    stall_max: Duration,
+    reader: mpsc::Sender<sse::Event>,
+}
+
+/// Why a stream ends. Its client comes back.
+#[derive(Debug, PartialEq)]
+enum End {
+    Gone,
+    TooSlow,
+    /// The node has stopped, or has too much to do.
+    NoAnswer,
 }
 
 impl Watch {
-    async fn next(mut self) -> Option<(Result<sse::Event, Infallible>, Watch)> {
-        while self.told.is_empty() {
-            let (prefix, after) = (self.prefix.clone(), Some(self.after));
-            // A node that has stopped, or has too much to do, ends the stream: its client comes back.
-            match ask(&self.node, Request::WatchKeys { prefix, after }).await.ok()? {
+    async fn feed(mut self) {
+        let Err(end) = self.follow().await;
+        self.say(end).await;
+    }
+
+    async fn follow(&mut self) -> Result<Infallible, End> {
+        self.tell("watching", self.after, &At { version: self.after }).await?;
+        loop {
+            let request = Request::WatchKeys { prefix: self.prefix.clone(), after: Some(self.after) };
+            let reply = tokio::select! {
+                reply = ask(&self.node, request) => reply.map_err(|_| End::NoAnswer)?,
+                () = self.reader.closed() => return Err(End::Gone),
+            };
+            match reply {
                 Reply::KeyEvents { events, next } => {
-                    self.told.extend(events.into_iter().map(|event| show(event, self.values)));
+                    for happened in events {
+                        let version = happened.version;
+                        let (name, view) = KeyEventView::of(happened, self.values);
+                        self.tell(name, version, &view).await?;
+                    }
                     self.after = next;
                 }
                 Reply::KeyEventsMissed { version } => {
-                    self.told.push_back(told("missed", version, &Base { version }));
+                    self.tell("missed", version, &At { version }).await?;
                     self.after = version;
                 }
-                _ => return None,
+                _ => return Err(End::NoAnswer),
             }
         }
-        let next = self.told.pop_front()?;
-        Some((Ok(next), self))
+    }
+
+    /// Waits until the event before has been taken, but not for ever: what waits behind it takes memory.
+    async fn tell(&mut self, name: &str, version: Version, data: &impl serde::Serialize) -> Result<(), End> {
+        match tokio::time::timeout(self.stall_max, self.reader.reserve()).await {
+            Ok(Ok(place)) => place.send(event(name, data).id(version.to_string())),
+            Ok(Err(_closed)) => return Err(End::Gone),
+            Err(_elapsed) => return Err(End::TooSlow),
+        }
+        self.told = version;
+        Ok(())
+    }
+
+    /// `cut` has no id: who comes back goes on after the last change that it was told.
+    async fn say(self, end: End) {
+        if end == End::TooSlow {
+            let _gone = self.reader.send(event("cut", &At { version: self.told })).await;
+        }
     }
 }
 
-fn show(happened: KeyEvent, values: bool) -> sse::Event {
-    let version = happened.version;
-    let (name, view) = KeyEventView::of(happened, values);
-    told(name, version, &view)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::state_machine::{KeyEvent, KeyHappened};
+    use tokio::sync::broadcast;
 
-fn told(name: &str, version: Version, data: &impl serde::Serialize) -> sse::Event {
-    event(name, data).id(version.to_string())
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_is_cut_off_and_told_where_to_go_on() {
+        let node = NodeHandle::made_up(broadcast::channel(1).0, |_| {
+            let put = KeyHappened::Put { value: vec![b'v'; 1000].into(), expires_at: None };
+            let event =
+                |n| KeyEvent { key: "k".parse().unwrap(), version: Version::new(n), happened: put.clone() };
+            Ok(Reply::KeyEvents { events: (8..100).map(event).collect(), next: Version::new(100) })
+        });
+        let (reader, events) = mpsc::channel(1);
+        let after = Version::new(7);
+        let (prefix, values, stall_max) = (String::new(), true, Duration::ZERO);
+        let mut watch = Watch { node, prefix, values, after, told: after, stall_max, reader };
+        assert_eq!(watch.follow().await, Err(End::TooSlow));
+        let body = Sse::new(as_stream(events)).into_response().into_body();
+        let ((), read) = tokio::join!(watch.say(End::TooSlow), axum::body::to_bytes(body, 1 << 20));
+        let expected =
+            "event: watching\ndata: {\"version\":7}\nid: 7\n\nevent: cut\ndata: {\"version\":7}\n\n";
+        assert_eq!(read.unwrap(), expected);
+    }
 }
