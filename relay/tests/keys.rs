@@ -44,6 +44,10 @@ async fn keys_are_put_read_compared_and_deleted_over_http() {
     assert_eq!(found.headers["content-type"], "application/octet-stream");
     let known = send(&room, Method::GET, "kv/colour", &[("if-none-match", "\"2\"")], "").await;
     assert_eq!((known.status, known.body.len(), tag(&known)), (304, 0, "\"2\""));
+    let known = send(&room, Method::GET, "kv/colour", &[("if-none-match", "\"1\", W/\"2\"")], "").await;
+    assert_eq!((known.status, known.body.len()), (304, 0), "weak, and one of several");
+    let other = send(&room, Method::GET, "kv/colour", &[("if-match", "\"1\"")], "").await;
+    assert_eq!((error(&other), tag(&other)), ((412, "conflict".to_owned()), "\"2\""));
     let head = send(&room, Method::HEAD, "kv/colour", &[], "").await;
     assert_eq!(
         (head.status, head.body.len(), &head.headers["content-length"]),
@@ -57,6 +61,10 @@ async fn keys_are_put_read_compared_and_deleted_over_http() {
     assert_eq!(error(&put("kv/none", &[(IF_MATCH.as_str(), "*")], "blue").await).0, 412);
     assert_eq!(error(&put("kv/colour", &[("if-match", "2")], "blue").await).0, 400);
     assert_eq!(error(&put("kv/colour", &[("origin", "https://evil.example")], "blue").await).0, 403);
+    let misspelt = put("kv/colour?tll=30s", &[], "blue").await;
+    assert_eq!(error(&misspelt), (400, "bad_request".to_owned()));
+    assert_eq!(misspelt.json()["error"]["message"], "this route has no parameter tll");
+    assert_eq!(error(&room.delete("kv/colour?if-match=1").await.unwrap()).0, 400);
     assert_eq!(error(&put("kv/colour?ttl=soon", &[], "blue").await).0, 400);
     assert_eq!(error(&put(&format!("kv/{}", "k".repeat(513)), &[], "").await).0, 400);
     assert_eq!(error(&put("kv/large", &[], &"v".repeat(1 << 20)).await), (413, "too_large".to_owned()));

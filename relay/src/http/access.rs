@@ -155,17 +155,3 @@ where
         path_parameter(parts, state, T::PARAMETER).await.map(Id)
     }
 }
-
-/// The parameters after `?`, with unknown or malformed ones answered in the shape of all errors.
-pub struct Query<T>(pub T);
-
-impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Query<T>> {
-        axum::extract::Query::<T>::from_request_parts(parts, state)
-            .await
-            .map(|axum::extract::Query(query)| Query(query))
-            .map_err(|rejection| ApiError::bad_request(rejection.body_text()))
-    }
-}

@@ -2,6 +2,7 @@
 
 use super::access::{Access, Id};
 use super::error::{ApiError, ApiResult};
+use super::query::NoParameters;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -17,7 +18,7 @@ pub struct Transfer {
     pub to: Option<NodeId>,
 }
 
-pub async fn show(access: Access) -> ApiResult<Json<ClusterView>> {
+pub async fn show(access: Access, _: NoParameters) -> ApiResult<Json<ClusterView>> {
     match access.ask(Request::Cluster).await? {
         Reply::Cluster(view) => Ok(Json(*view)),
         _ => Err(ApiError::unexpected_reply()),
@@ -25,7 +26,11 @@ pub async fn show(access: Access) -> ApiResult<Json<ClusterView>> {
 }
 
 /// Answers with the cluster under its new leader.
-pub async fn transfer(access: Access, body: Result<Bytes, BytesRejection>) -> ApiResult<Json<ClusterView>> {
+pub async fn transfer(
+    access: Access,
+    _: NoParameters,
+    body: Result<Bytes, BytesRejection>,
+) -> ApiResult<Json<ClusterView>> {
     let hint = r#"send {"to":"NODE"}, or nothing"#;
     let body =
         body.map_err(|rejection| ApiError::body(rejection.status(), rejection.body_text()).hint(hint))?;
@@ -35,10 +40,10 @@ pub async fn transfer(access: Access, body: Result<Bytes, BytesRejection>) -> Ap
             .map_err(|error| ApiError::bad_request(error.to_string()).hint(hint))?,
     };
     access.ask(Request::Transfer { to }).await?;
-    show(access).await
+    show(access, NoParameters).await
 }
 
-pub async fn remove(access: Access, Id(node): Id<NodeId>) -> ApiResult<StatusCode> {
+pub async fn remove(access: Access, Id(node): Id<NodeId>, _: NoParameters) -> ApiResult<StatusCode> {
     access.ask(Request::RemoveMember { node }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,8 +1,9 @@
 //! The short way: a text in, its count out.
 
-use super::access::{Access, Query, ask};
+use super::access::{Access, ask};
 use super::error::{ApiError, ApiResult};
 use super::jobs::{Options, expect_job, submit_job};
+use super::query::Query;
 use super::report::report;
 use super::upload;
 use crate::driver::NodeHandle;

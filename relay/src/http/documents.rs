@@ -1,7 +1,8 @@
 //! Stored texts.
 
-use super::access::{Access, Id, Query, ask};
+use super::access::{Access, Id, ask};
 use super::error::{ApiError, ApiResult};
+use super::query::{self, NoParameters, Query};
 use super::upload;
 use crate::driver::NodeHandle;
 use axum::Json;
@@ -53,6 +54,10 @@ pub struct AddParameters {
     keep: bool,
 }
 
+impl query::Parameters for AddParameters {
+    const NAMES: &'static [&'static str] = &["name", "keep"];
+}
+
 fn unnamed() -> String {
     "text".to_owned()
 }
@@ -61,7 +66,7 @@ fn yes() -> bool {
     true
 }
 
-pub async fn list(access: Access) -> ApiResult<Json<DocumentList>> {
+pub async fn list(access: Access, _: NoParameters) -> ApiResult<Json<DocumentList>> {
     match access.ask(Request::ListDocuments).await? {
         Reply::Documents(documents) => {
             Ok(Json(DocumentList { documents: documents.iter().map(DocumentView::from).collect() }))
@@ -78,11 +83,15 @@ pub async fn add(access: Access, Query(parameters): Query<AddParameters>, body: 
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], view).into_response())
 }
 
-pub async fn show(access: Access, Id(document): Id<DocumentId>) -> ApiResult<Json<DocumentView>> {
+pub async fn show(
+    access: Access,
+    Id(document): Id<DocumentId>,
+    _: NoParameters,
+) -> ApiResult<Json<DocumentView>> {
     find(&access.node, document).await.map(|document| Json(DocumentView::from(&document)))
 }
 
-pub async fn remove(access: Access, Id(document): Id<DocumentId>) -> ApiResult<StatusCode> {
+pub async fn remove(access: Access, Id(document): Id<DocumentId>, _: NoParameters) -> ApiResult<StatusCode> {
     access.ask(Request::DeleteDocument { document }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -95,7 +104,7 @@ async fn find(node: &NodeHandle, document: DocumentId) -> ApiResult<Document> {
 }
 
 /// The text, block by block.
-pub async fn content(access: Access, Id(document): Id<DocumentId>) -> ApiResult<Response> {
+pub async fn content(access: Access, Id(document): Id<DocumentId>, _: NoParameters) -> ApiResult<Response> {
     let document = find(&access.node, document).await?;
     let mut blocks = document.blocks.clone().into_iter();
     // With the first one at hand, a document that cannot be read is told of by a status, not by a broken stream.

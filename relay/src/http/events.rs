@@ -4,6 +4,7 @@ use super::access::{Access, Id, ask};
 use super::documents::DocumentView;
 use super::error::ApiResult;
 use super::jobs::{self, JobView, StateView};
+use super::query::NoParameters;
 use crate::driver::NodeHandle;
 use axum::response::sse::{self, KeepAlive, Sse};
 use futures_util::Stream;
@@ -18,7 +19,11 @@ use tokio::sync::broadcast::error::RecvError;
 type Told = Result<sse::Event, Infallible>;
 
 /// One job: `job` at once, `progress` while it runs, `job` when it has ended. Then the stream ends.
-pub async fn of_job(access: Access, Id(job): Id<JobId>) -> ApiResult<Sse<impl Stream<Item = Told>>> {
+pub async fn of_job(
+    access: Access,
+    Id(job): Id<JobId>,
+    _: NoParameters,
+) -> ApiResult<Sse<impl Stream<Item = Told>>> {
     // Listening begins before the job is looked at, so that its end is not missed in between.
     let events = access.node.events();
     let found = jobs::find(&access.node, job).await?;
@@ -69,7 +74,7 @@ impl JobWatch {
 }
 
 /// Everything: `cluster` at once and with every change, `progress`, `job`, `document`, `removed` and `happened`.
-pub async fn of_cluster(access: Access) -> ApiResult<Sse<impl Stream<Item = Told>>> {
+pub async fn of_cluster(access: Access, _: NoParameters) -> ApiResult<Sse<impl Stream<Item = Told>>> {
     let events = access.node.events();
     let first = match access.ask(Request::Cluster).await? {
         Reply::Cluster(view) => Some(Event::Cluster(view)),

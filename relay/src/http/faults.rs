@@ -3,6 +3,7 @@
 use super::Shared;
 use super::access::Permit;
 use super::error::{ApiError, ApiResult};
+use super::query::NoParameters;
 use crate::chaos::{Chaos, Fault};
 use axum::Json;
 use axum::body::Bytes;
@@ -18,13 +19,18 @@ pub struct FaultList {
     pub faults: Vec<Fault>,
 }
 
-pub async fn show(_permit: Permit, State(state): State<Shared>) -> ApiResult<Json<FaultList>> {
+pub async fn show(
+    _permit: Permit,
+    _: NoParameters,
+    State(state): State<Shared>,
+) -> ApiResult<Json<FaultList>> {
     Ok(Json(FaultList { faults: chaos(&state)?.of(&state.room) }))
 }
 
 /// Puts the given faults in the place of those before; an empty list heals.
 pub async fn set(
     _permit: Permit,
+    _: NoParameters,
     State(state): State<Shared>,
     body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Json<FaultList>> {

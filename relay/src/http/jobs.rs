@@ -1,7 +1,8 @@
 //! Counts that were asked for.
 
-use super::access::{Access, Id, Query, ask};
+use super::access::{Access, Id, ask};
 use super::error::{ApiError, ApiResult};
+use super::query::{self, NoParameters, Query};
 use super::report::{TOP_DEFAULT, report};
 use crate::driver::NodeHandle;
 use axum::Json;
@@ -103,6 +104,10 @@ pub struct Options {
     pub verify: u8,
 }
 
+impl query::Parameters for Options {
+    const NAMES: &'static [&'static str] = &["mode", "top", "verify"];
+}
+
 fn top_default() -> u32 {
     TOP_DEFAULT
 }
@@ -141,14 +146,22 @@ pub struct ShowParameters {
     top: u32,
 }
 
-pub async fn list(access: Access) -> ApiResult<Json<JobList>> {
+impl query::Parameters for ShowParameters {
+    const NAMES: &'static [&'static str] = &["top"];
+}
+
+pub async fn list(access: Access, _: NoParameters) -> ApiResult<Json<JobList>> {
     match access.ask(Request::ListJobs).await? {
         Reply::Jobs(jobs) => Ok(Json(JobList { jobs: jobs.iter().map(JobView::from).collect() })),
         _ => Err(ApiError::unexpected_reply()),
     }
 }
 
-pub async fn submit(access: Access, body: Result<Json<Submission>, JsonRejection>) -> ApiResult<Response> {
+pub async fn submit(
+    access: Access,
+    _: NoParameters,
+    body: Result<Json<Submission>, JsonRejection>,
+) -> ApiResult<Response> {
     let Json(submission) = body.map_err(|rejection| {
         ApiError::body(rejection.status(), rejection.body_text()).hint(
             r#"send {"documents":["ID"],"mode":"unicode","top":10} with Content-Type: application/json"#,
@@ -183,7 +196,7 @@ pub async fn show(
     Ok(Json(view))
 }
 
-pub async fn cancel(access: Access, Id(job): Id<JobId>) -> ApiResult<StatusCode> {
+pub async fn cancel(access: Access, Id(job): Id<JobId>, _: NoParameters) -> ApiResult<StatusCode> {
     access.ask(Request::CancelJob { job }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,6 +15,7 @@ mod jobs;
 mod kv;
 mod linger;
 mod page;
+mod query;
 mod redirect;
 mod report;
 mod table;

@@ -13,6 +13,9 @@ use shared::ids::RoomName;
 use shared::node::api::{self, ClusterView, Reply};
 use std::collections::BTreeMap;
 
+/// Every route has it.
+pub const PARAMETER: &str = "redirect";
+
 /// Answers with the leader's address, if that is wanted and another node leads that answers HTTP.
 pub async fn to_leader(
     State(state): State<Shared>,

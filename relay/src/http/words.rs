@@ -1,9 +1,10 @@
 //! The table of a result: searched, page by page, or whole as CSV.
 
-use super::access::{Access, Id, Query};
+use super::access::{Access, Id};
 use super::documents::attachment;
 use super::error::{ApiError, ApiResult};
 use super::jobs;
+use super::query::{self, Query};
 use super::table::StoredTable;
 use crate::driver::NodeHandle;
 use axum::Json;
@@ -31,6 +32,10 @@ pub struct Parameters {
     cursor: Option<String>,
     #[serde(default)]
     format: Format,
+}
+
+impl query::Parameters for Parameters {
+    const NAMES: &'static [&'static str] = &["prefix", "order", "limit", "cursor", "format"];
 }
 
 /// By count, highest first, then by word; or by word in byte order.

@@ -1,20 +1,23 @@
 //! Keys: their versions are entity tags, so that HTTP's own conditions compare and set.
 
+mod conditions;
 mod shape;
 mod watch;
 
 pub use shape::{KeyChanged, KeyEventView, KeyList, KeyRow, TTL_HEADER, Ttl, ValueView, key_path, url_part};
 
 use super::Shared;
-use super::access::{Access, Query, path_text};
+use super::access::{Access, path_text};
 use super::error::{ApiError, ApiResult};
+use super::query::{NoParameters, Parameters, Query};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::extract::rejection::BytesRejection;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use conditions::{Read, tag};
 use serde::Deserialize;
 use shared::limits;
 use shared::node::api::{Consistency, KeyQuery, Reply, Request};
@@ -40,6 +43,10 @@ pub struct ReadParameters {
     consistency: Consistency,
 }
 
+impl Parameters for ReadParameters {
+    const NAMES: &'static [&'static str] = &["consistency"];
+}
+
 pub async fn get(
     access: Access,
     KeyInPath(key): KeyInPath,
@@ -55,8 +62,10 @@ pub async fn get(
     if let Some(ttl) = view.ttl {
         found.insert(TTL_HEADER, HeaderValue::from(Ttl(ttl).seconds()));
     }
-    if has(&headers, header::IF_NONE_MATCH, view.version)? {
-        return Ok((StatusCode::NOT_MODIFIED, found).into_response());
+    match conditions::of_read(&headers, view.version)? {
+        Read::Whole => {}
+        Read::NotModified => return Ok((StatusCode::NOT_MODIFIED, found).into_response()),
+        Read::Failed => return Err(precondition_failed(Some(view.version))),
     }
     found.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     Ok((found, Body::from(view.value.unwrap_or_default())).into_response())
@@ -67,6 +76,10 @@ pub struct PutParameters {
     ttl: Option<Ttl>,
 }
 
+impl Parameters for PutParameters {
+    const NAMES: &'static [&'static str] = &["ttl"];
+}
+
 pub async fn put(
     access: Access,
     KeyInPath(key): KeyInPath,
@@ -74,7 +87,7 @@ pub async fn put(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Response> {
-    let condition = condition(&headers)?;
+    let condition = conditions::of_change(&headers)?;
     let value = body.map_err(|rejection| {
         let hint = format!("a value has at most {} bytes", limits::VALUE_BYTES_MAX);
         ApiError::body(rejection.status(), rejection.body_text()).hint(hint)
@@ -89,8 +102,13 @@ pub async fn put(
     }
 }
 
-pub async fn remove(access: Access, KeyInPath(key): KeyInPath, headers: HeaderMap) -> ApiResult<StatusCode> {
-    change(&access, key, condition(&headers)?, KeyOperation::Delete).await?;
+pub async fn remove(
+    access: Access,
+    KeyInPath(key): KeyInPath,
+    _: NoParameters,
+    headers: HeaderMap,
+) -> ApiResult<StatusCode> {
+    change(&access, key, conditions::of_change(&headers)?, KeyOperation::Delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -136,6 +154,11 @@ pub struct ListParameters {
     after: Option<Version>,
 }
 
+impl Parameters for ListParameters {
+    const NAMES: &'static [&'static str] =
+        &["prefix", "limit", "cursor", "values", "consistency", "watch", "after"];
+}
+
 pub async fn list(
     access: Access,
     Query(parameters): Query<ListParameters>,
@@ -168,71 +191,4 @@ fn last_event(headers: &HeaderMap) -> ApiResult<Option<Version>> {
         ApiError::bad_request("this Last-Event-ID is none of an event of keys")
             .hint("leave it out, and list the keys")
     })
-}
-
-fn tag(version: Version) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{version}\"")).expect("digits between quotes")
-}
-
-/// What must hold for a change to happen: `If-Match` or `If-None-Match: *`, not both.
-fn condition(headers: &HeaderMap) -> ApiResult<Condition> {
-    match (tags(headers, header::IF_MATCH)?, tags(headers, header::IF_NONE_MATCH)?) {
-        (None, None) => Ok(Condition::Any),
-        (Some(Tags::Any), None) => Ok(Condition::Present),
-        (Some(Tags::Versions(versions)), None) if versions.len() == 1 => Ok(Condition::Version(versions[0])),
-        (None, Some(Tags::Any)) => Ok(Condition::Absent),
-        _ => Err(ApiError::bad_request("this condition cannot be put on a change")
-            .hint("send If-Match: \"VERSION\", If-Match: *, or If-None-Match: *")),
-    }
-}
-
-fn has(headers: &HeaderMap, name: HeaderName, version: Version) -> ApiResult<bool> {
-    Ok(match tags(headers, name)? {
-        None => false,
-        Some(Tags::Any) => true,
-        Some(Tags::Versions(versions)) => versions.contains(&version),
-    })
-}
-
-enum Tags {
-    Any,
-    Versions(Vec<Version>),
-}
-
-fn tags(headers: &HeaderMap, name: HeaderName) -> ApiResult<Option<Tags>> {
-    let Some(text) = headers.get(&name) else { return Ok(None) };
-    let text = text.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(Some(Tags::Any));
-    }
-    let versions: Option<Vec<Version>> =
-        (text.split(',')).map(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok()).collect();
-    versions.map(|versions| Some(Tags::Versions(versions))).ok_or_else(|| {
-        ApiError::bad_request(format!("{name} names no version"))
-            .hint("send \"VERSION\", as an ETag has it, or *")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conditions_are_read_from_headers() {
-        let check = |headers: &[(HeaderName, &'static str)], expected: Option<Condition>| {
-            let map =
-                headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-            assert_eq!(condition(&map).ok(), expected, "{headers:?}");
-        };
-        let (matches, none_matches) = (header::IF_MATCH, header::IF_NONE_MATCH);
-        check(&[], Some(Condition::Any));
-        check(&[(matches.clone(), "*")], Some(Condition::Present));
-        check(&[(matches.clone(), "\"17\"")], Some(Condition::Version(Version::new(17))));
-        check(&[(none_matches.clone(), "*")], Some(Condition::Absent));
-        for wrong in ["17", "\"x\"", "W/\"17\"", "\"1\", \"2\"", ""] {
-            check(&[(matches.clone(), wrong)], None);
-        }
-        check(&[(none_matches.clone(), "\"17\"")], None);
-        check(&[(matches, "*"), (none_matches, "*")], None);
-    }
 }
