@@ -149,7 +149,7 @@ fn text_of(bytes: usize) -> (Vec<u8>, Reference) {
 }
 
 async fn upload(node: &NodeHandle, text: &[u8]) -> DocumentId {
-    let open = Request::OpenUpload { name: "text".to_owned(), retention: Retention::Keep };
+    let open = Request::OpenUpload { name: "text".to_owned(), retention: Retention::Keep, document: None };
     let Reply::UploadOpened { upload } = node.request(open).await.unwrap() else { panic!() };
     let mut chunker = Chunker::new();
     chunker.push(text);
@@ -166,7 +166,8 @@ async fn upload(node: &NodeHandle, text: &[u8]) -> DocumentId {
 
 async fn submit(node: &NodeHandle, document: DocumentId) -> JobId {
     let options = JobOptions { mode: Mode::Unicode, top: 10, verify: 1 };
-    let reply = node.request(Request::SubmitJob { documents: vec![document], options }).await.unwrap();
+    let reply =
+        node.request(Request::SubmitJob { job: None, documents: vec![document], options }).await.unwrap();
     let Reply::Job(job) = reply else { panic!("{reply:?}") };
     job.id
 }

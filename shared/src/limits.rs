@@ -203,6 +203,9 @@ pub const WORDS_PAGE_MAX: u64 = 10_000;
 /// Words that a node sorts at a time while it writes a table as CSV. It reads a longer table several times.
 pub const CSV_BATCH_WORDS: usize = 500_000;
 
+/// The `Idempotency-Key` of a request.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
 /// HTTP connections that one process answers at a time; further ones wait.
 pub const CONNECTIONS_MAX: u32 = 4096;
 

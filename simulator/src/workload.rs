@@ -64,8 +64,11 @@ impl Workload {
         self.next_text += 1;
         let text = text(self.next_text, rng);
         let mode = [Mode::Unicode, Mode::Whitespace, Mode::Ascii][rng.below(3) as usize];
-        let request =
-            Request::OpenUpload { name: format!("text {}", self.next_text), retention: Retention::Keep };
+        let request = Request::OpenUpload {
+            name: format!("text {}", self.next_text),
+            retention: Retention::Keep,
+            document: None,
+        };
         self.ask(Session { node, text, mode, step: Step::Opening }, request)
     }
 
@@ -145,7 +148,7 @@ impl Workload {
         let options = JobOptions { mode, top: TOP as u32, verify: 1 };
         self.ask(
             Session { step: Step::Submitting, ..session },
-            Request::SubmitJob { documents: vec![document], options },
+            Request::SubmitJob { job: None, documents: vec![document], options },
         )
     }
 

@@ -2,6 +2,7 @@
 
 use super::access::{Access, Id};
 use super::error::{ApiError, ApiResult};
+use super::idempotency::IdempotencyKey;
 use super::query::NoParameters;
 use axum::Json;
 use axum::body::Bytes;
@@ -29,6 +30,7 @@ pub async fn show(access: Access, _: NoParameters) -> ApiResult<Json<ClusterView
 pub async fn transfer(
     access: Access,
     _: NoParameters,
+    key: IdempotencyKey,
     body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Json<ClusterView>> {
     let hint = r#"send {"to":"NODE"}, or nothing"#;
@@ -39,6 +41,10 @@ pub async fn transfer(
         false => serde_json::from_slice(&body)
             .map_err(|error| ApiError::bad_request(error.to_string()).hint(hint))?,
     };
+    if key.is_given() && to.is_none() {
+        let message = "a transfer that may be repeated has to say who is to lead";
+        return Err(ApiError::bad_request(message).hint(r#"send {"to":"NODE"}"#));
+    }
     access.ask(Request::Transfer { to }).await?;
     show(access, NoParameters).await
 }

@@ -2,6 +2,7 @@
 
 use super::access::{Access, ask};
 use super::error::{ApiError, ApiResult};
+use super::idempotency::IdempotencyKey;
 use super::jobs::{Options, expect_job, submit_job};
 use super::query::Query;
 use super::report::report;
@@ -19,13 +20,16 @@ use shared::words::CountReport;
 pub async fn count(
     access: Access,
     Query(options): Query<Options>,
+    key: IdempotencyKey,
     body: Body,
 ) -> ApiResult<Json<CountReport>> {
     let job_options = options.check()?;
     let node = &access.node;
-    let document = upload::store(node, "text".to_owned(), Retention::Transient, body).await?;
-    let submitted = submit_job(node, vec![document.id], job_options).await?;
-    let mut awaited = AwaitedJob { node, job: submitted.id, ended: false };
+    let name = "text".to_owned();
+    let document = upload::store(node, name, Retention::Transient, key.document("count"), body).await?;
+    let submitted = submit_job(node, key.job("count"), vec![document.id], job_options).await?;
+    // Whoever has a key may come back for the result.
+    let mut awaited = AwaitedJob { node, job: submitted.id, ended: key.is_given() };
     let job = expect_job(ask(node, Request::AwaitJob { job: submitted.id }).await?)?;
     awaited.ended = true;
     match &job.state {

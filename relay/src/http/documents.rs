@@ -2,6 +2,7 @@
 
 use super::access::{Access, Id, ask};
 use super::error::{ApiError, ApiResult};
+use super::idempotency::IdempotencyKey;
 use super::query::{self, NoParameters, Query};
 use super::upload;
 use crate::driver::NodeHandle;
@@ -75,9 +76,15 @@ pub async fn list(access: Access, _: NoParameters) -> ApiResult<Json<DocumentLis
     }
 }
 
-pub async fn add(access: Access, Query(parameters): Query<AddParameters>, body: Body) -> ApiResult<Response> {
+pub async fn add(
+    access: Access,
+    Query(parameters): Query<AddParameters>,
+    key: IdempotencyKey,
+    body: Body,
+) -> ApiResult<Response> {
     let retention = if parameters.keep { Retention::Keep } else { Retention::Transient };
-    let document = upload::store(&access.node, parameters.name, retention, body).await?;
+    let document =
+        upload::store(&access.node, parameters.name, retention, key.document("documents"), body).await?;
     let location = format!("{}/documents/{}", access.base, document.id);
     let view = Json(DocumentView::from(&document));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], view).into_response())

@@ -80,6 +80,7 @@ impl From<RequestError> for ApiError {
             ErrorCode::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             ErrorCode::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
             ErrorCode::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
+            ErrorCode::Reused => (StatusCode::UNPROCESSABLE_ENTITY, "key_reused"),
             ErrorCode::Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout"),
             ErrorCode::UnknownOutcome => (StatusCode::GATEWAY_TIMEOUT, "unknown_outcome"),
             ErrorCode::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

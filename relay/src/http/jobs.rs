@@ -2,6 +2,7 @@
 
 use super::access::{Access, Id, ask};
 use super::error::{ApiError, ApiResult};
+use super::idempotency::IdempotencyKey;
 use super::query::{self, NoParameters, Query};
 use super::report::{TOP_DEFAULT, report};
 use crate::driver::NodeHandle;
@@ -160,6 +161,7 @@ pub async fn list(access: Access, _: NoParameters) -> ApiResult<Json<JobList>> {
 pub async fn submit(
     access: Access,
     _: NoParameters,
+    key: IdempotencyKey,
     body: Result<Json<Submission>, JsonRejection>,
 ) -> ApiResult<Response> {
     let Json(submission) = body.map_err(|rejection| {
@@ -168,7 +170,7 @@ pub async fn submit(
         )
     })?;
     let options = submission.options.check()?;
-    let job = submit_job(&access.node, submission.documents, options).await?;
+    let job = submit_job(&access.node, key.job("jobs"), submission.documents, options).await?;
     let location = format!("{}/jobs/{}", access.base, job.id);
     let id = Json(serde_json::json!({"id": job.id}));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], id).into_response())
@@ -176,10 +178,11 @@ pub async fn submit(
 
 pub async fn submit_job(
     node: &NodeHandle,
+    job: Option<JobId>,
     documents: Vec<DocumentId>,
     options: JobOptions,
 ) -> ApiResult<Job> {
-    expect_job(ask(node, Request::SubmitJob { documents, options }).await?)
+    expect_job(ask(node, Request::SubmitJob { job, documents, options }).await?)
 }
 
 pub async fn show(

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod faults;
 mod health;
+mod idempotency;
 mod jobs;
 mod kv;
 mod linger;

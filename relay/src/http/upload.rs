@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use shared::ids::{Hash, UploadId};
+use shared::ids::{DocumentId, Hash, UploadId};
 use shared::limits;
 use shared::node::api::{Reply, Request};
 use shared::state_machine::{Document, Retention};
@@ -18,19 +18,26 @@ use std::pin::Pin;
 use tokio::time::Instant;
 
 /// Stores the body as a document. It is durable, and survives any minority of failures, when this returns.
-pub async fn store(node: &NodeHandle, name: String, retention: Retention, body: Body) -> ApiResult<Document> {
-    store_telling(limits::UPLOAD_KEEP_INTERVAL, node, name, retention, body).await
+/// `id`: what the document is to be called, where that must not be by chance.
+pub async fn store(
+    node: &NodeHandle,
+    name: String,
+    retention: Retention,
+    id: Option<DocumentId>,
+    body: Body,
+) -> ApiResult<Document> {
+    check_name(&name)?;
+    let open = Request::OpenUpload { name, retention, document: id };
+    store_telling(limits::UPLOAD_KEEP_INTERVAL, node, open, body).await
 }
 
 async fn store_telling(
     keep_interval: Duration,
     node: &NodeHandle,
-    name: String,
-    retention: Retention,
+    open: Request,
     body: Body,
 ) -> ApiResult<Document> {
-    check_name(&name)?;
-    let Reply::UploadOpened { upload } = ask(node, Request::OpenUpload { name, retention }).await? else {
+    let Reply::UploadOpened { upload } = ask(node, open).await? else {
         return Err(ApiError::unexpected_reply());
     };
     let mut open = OpenUpload { node, upload, finished: false };
@@ -189,7 +196,8 @@ mod tests {
         });
         let pieces = futures_util::stream::iter([Ok::<_, Infallible>(piece)]);
         let body = Body::from_stream(pieces.chain(futures_util::stream::pending()));
-        let name = "text".to_owned();
+        let open =
+            Request::OpenUpload { name: "text".to_owned(), retention: Retention::Keep, document: None };
         let until_heard = async {
             while let Some(request) = hears.recv().await {
                 if wanted(&request) {
@@ -198,7 +206,7 @@ mod tests {
             }
         };
         tokio::select! {
-            stored = store_telling(keep_interval, &node, name, Retention::Keep, body) => panic!("{stored:?}"),
+            stored = store_telling(keep_interval, &node, open, body) => panic!("{stored:?}"),
             heard = tokio::time::timeout(PATIENCE, until_heard) => heard.expect("the node hears of it"),
         }
     }

@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 /// Answered once each, whatever happens; a request that cannot be answered in time ends in [`ErrorCode::Timeout`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// Starts to take a text in.
+    /// Starts to take a text in. `document`: its id, chosen by a client that will choose the same for the same text again, and
+    /// then gets what was made the first time; another text under the same id is [`ErrorCode::Reused`].
     OpenUpload {
         name: String,
         retention: Retention,
+        document: Option<DocumentId>,
     },
     /// The next piece of the text, cut by `words::Chunker`; `position` counts from 0. Answered when enough members
     /// hold it durably, so a client that keeps at most `limits::UPLOAD_WINDOW_CHUNKS` unanswered is slowed to the cluster's pace.
@@ -49,7 +51,9 @@ pub enum Request {
     ReadBlock {
         block: BlockRef,
     },
+    /// `job` is for this what `document` is for an upload.
     SubmitJob {
+        job: Option<JobId>,
         documents: Vec<DocumentId>,
         options: JobOptions,
     },
@@ -217,6 +221,8 @@ pub enum ErrorCode {
     /// A named limit of waiting work is reached.
     Busy,
     StorageFull,
+    /// The id that the request chose belongs to something that another request made.
+    Reused,
     /// Not answered in time. It may still happen.
     Timeout,
     /// Leadership changed under way. It may still happen.

@@ -61,6 +61,7 @@ pub(super) fn rejected(rejection: Rejection) -> RequestError {
         Rejection::NoJob(_) => {
             failure(ErrorCode::NotFound, message, "`wordraft jobs ls` shows what there is")
         }
+        Rejection::OtherRequest => failure(ErrorCode::Reused, message, "choose a new key for a new request"),
         Rejection::DocumentInUse { .. } => {
             failure(ErrorCode::Conflict, message, "cancel the job, or wait until it is done")
         }

@@ -55,8 +55,8 @@ impl Requests {
                 let command = Command::DeleteDocument { id: document };
                 submit(around, errands, id, command, ready);
             }
-            Request::SubmitJob { documents, options } => {
-                let job = JobId::random(&mut around.rng);
+            Request::SubmitJob { job, documents, options } => {
+                let job = job.unwrap_or_else(|| JobId::random(&mut around.rng));
                 submit(around, errands, id, Command::SubmitJob { id: job, documents, options }, ready);
             }
             Request::CancelJob { job } => {

@@ -33,7 +33,10 @@ fn live(recorder: &mut Recorder, file: &mut Vec<u8>) {
     let mut coming = VecDeque::from([
         Input::Connected(Welcome { node: node.id(), cluster, founder: true, present: Vec::new() }),
         Input::Deadline,
-        Input::Request { id: upload, request: Request::OpenUpload { name: "a text".to_owned(), retention } },
+        Input::Request {
+            id: upload,
+            request: Request::OpenUpload { name: "a text".to_owned(), retention, document: None },
+        },
         Input::Request { id: RequestId(2), request: Request::Cluster },
     ]);
     let mut now = start().at;

@@ -151,8 +151,10 @@ impl StateMachine {
         retention: Retention,
         changes: &mut Vec<Change>,
     ) -> Result<(), Rejection> {
-        if self.state.documents.contains_key(&id) {
-            return Ok(());
+        if let Some(known) = self.state.documents.get(&id) {
+            let is_kept = known.expires_at.is_none() == (retention == Retention::Keep);
+            let is_same = known.name == name && known.blocks == blocks && is_kept;
+            return if is_same { Ok(()) } else { Err(Rejection::OtherRequest) };
         }
         // A copy of the command that was under way while somebody deleted what the first one made.
         if self.state.removed.contains_key(&id) {
@@ -236,8 +238,10 @@ impl StateMachine {
         options: JobOptions,
         changes: &mut Vec<Change>,
     ) -> Result<(), Rejection> {
-        if self.state.jobs.contains_key(&id) {
-            return Ok(());
+        let options = JobOptions { top: options.top.min(limits::SUMMARY_TOP_MAX as u32), ..options };
+        if let Some(known) = self.state.jobs.get(&id) {
+            let is_same = known.documents == documents && known.options == options;
+            return if is_same { Ok(()) } else { Err(Rejection::OtherRequest) };
         }
         if documents.is_empty() || documents.len() > limits::JOB_DOCUMENTS_MAX {
             return Err(Rejection::Invalid(format!(
@@ -254,7 +258,6 @@ impl StateMachine {
         }
         self.forget_oldest_jobs(changes);
         self.check_room()?;
-        let options = JobOptions { top: options.top.min(limits::SUMMARY_TOP_MAX as u32), ..options };
         let job = Job { id, documents, options, submitted_at: at, state: JobState::Running };
         self.sums.count_in(Print::of("job", &id, &job));
         self.state.jobs.insert(id, job);

@@ -105,6 +105,8 @@ pub enum Rejection {
     NoDocument(DocumentId),
     #[error("there is no job {0}")]
     NoJob(JobId),
+    #[error("this was asked for before, with other contents")]
+    OtherRequest,
     #[error("job {job} still counts document {document}: cancel the job first")]
     DocumentInUse { document: DocumentId, job: JobId },
     #[error("the cluster holds {documents_max} documents, its limit: delete some first")]

@@ -148,7 +148,7 @@ impl Hub {
 
     pub fn count_again(&self, document: DocumentId, mode: Mode) {
         let options = JobOptions { mode, top: TOP, verify: 1 };
-        self.send(Request::SubmitJob { documents: vec![document], options });
+        self.send(Request::SubmitJob { job: None, documents: vec![document], options });
     }
 
     pub fn cancel(&self, job: JobId) {

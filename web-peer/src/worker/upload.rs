@@ -58,7 +58,7 @@ struct Work {
 impl Work {
     async fn carry_out(&self, options: UploadOptions) -> Result<Uploaded, RequestError> {
         let UploadOptions { name, retention, count } = options;
-        let upload = match self.ask(Request::OpenUpload { name, retention }).await? {
+        let upload = match self.ask(Request::OpenUpload { name, retention, document: None }).await? {
             Reply::UploadOpened { upload } => upload,
             other => return Err(unexpected(&other)),
         };
@@ -71,7 +71,7 @@ impl Work {
             other => return Err(unexpected(&other)),
         };
         let Some(options) = count else { return Ok(Uploaded { document, job: None }) };
-        match self.ask(Request::SubmitJob { documents: vec![document], options }).await? {
+        match self.ask(Request::SubmitJob { job: None, documents: vec![document], options }).await? {
             Reply::Job(job) => Ok(Uploaded { document, job: Some(job.id) }),
             other => Err(unexpected(&other)),
         }

@@ -34,6 +34,7 @@ pub struct FakeCluster {
 struct Upload {
     name: String,
     retention: Retention,
+    document: Option<DocumentId>,
     chunks: BTreeMap<u32, BlockRef>,
 }
 
@@ -66,9 +67,9 @@ impl FakeCluster {
             return Err(error(ErrorCode::NoQuorum, "there is no leader"));
         }
         match request {
-            Request::OpenUpload { name, retention } => {
+            Request::OpenUpload { name, retention, document } => {
                 let upload = UploadId::random(&mut self.rng);
-                self.uploads.insert(upload, Upload { name, retention, chunks: BTreeMap::new() });
+                self.uploads.insert(upload, Upload { name, retention, document, chunks: BTreeMap::new() });
                 Ok(Reply::UploadOpened { upload })
             }
             Request::UploadChunk { upload, position, hash, bytes } => {
@@ -96,7 +97,7 @@ impl FakeCluster {
             Request::ReadBlock { block } => {
                 self.blocks.get(&block.hash).cloned().map(Reply::Block).ok_or_else(not_found)
             }
-            Request::SubmitJob { documents, options } => self.submit(documents, options),
+            Request::SubmitJob { job, documents, options } => self.submit(job, documents, options),
             Request::ListJobs => Ok(Reply::Jobs(self.jobs.values().cloned().collect())),
             Request::GetJob { job } => {
                 let before = self.job(job)?;
@@ -136,14 +137,15 @@ impl FakeCluster {
     }
 
     fn finish_upload(&mut self, upload: UploadId) -> Answer {
-        let Upload { name, retention, chunks } = self.uploads.remove(&upload).ok_or_else(not_found)?;
+        let Upload { name, retention, document, chunks } =
+            self.uploads.remove(&upload).ok_or_else(not_found)?;
         assert!(
             (0..).zip(chunks.keys()).all(|(expected, position)| expected == *position),
             "chunks without a gap"
         );
         let blocks: Vec<BlockRef> = chunks.into_values().collect();
         let document = Document {
-            id: DocumentId::random(&mut self.rng),
+            id: document.unwrap_or_else(|| DocumentId::random(&mut self.rng)),
             name,
             bytes: blocks.iter().map(|block| u64::from(block.bytes)).sum(),
             blocks,
@@ -155,11 +157,11 @@ impl FakeCluster {
     }
 
     /// A job runs when it is asked for the first time after its submission: so there is something to await.
-    fn submit(&mut self, documents: Vec<DocumentId>, options: JobOptions) -> Answer {
+    fn submit(&mut self, job: Option<JobId>, documents: Vec<DocumentId>, options: JobOptions) -> Answer {
         if documents.iter().any(|document| !self.documents.contains_key(document)) {
             return Err(not_found());
         }
-        let id = JobId::random(&mut self.rng);
+        let id = job.unwrap_or_else(|| JobId::random(&mut self.rng));
         let job =
             Job { id, documents, options, submitted_at: Time::from_millis(3), state: JobState::Running };
         self.jobs.insert(id, job.clone());

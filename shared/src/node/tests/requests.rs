@@ -115,9 +115,12 @@ fn rejections_say_what_is_wrong() {
     for (request, code) in [
         (Request::GetDocument { document: nothing }, ErrorCode::NotFound),
         (Request::DeleteDocument { document: nothing }, ErrorCode::NotFound),
-        (Request::SubmitJob { documents: vec![nothing], options: OPTIONS }, ErrorCode::NotFound),
-        (Request::SubmitJob { documents: vec![], options: OPTIONS }, ErrorCode::BadRequest),
-        (Request::SubmitJob { documents: vec![nothing; 200_000], options: OPTIONS }, ErrorCode::TooLarge),
+        (Request::SubmitJob { job: None, documents: vec![nothing], options: OPTIONS }, ErrorCode::NotFound),
+        (Request::SubmitJob { job: None, documents: vec![], options: OPTIONS }, ErrorCode::BadRequest),
+        (
+            Request::SubmitJob { job: None, documents: vec![nothing; 200_000], options: OPTIONS },
+            ErrorCode::TooLarge,
+        ),
         (Request::GetJob { job: no_job }, ErrorCode::NotFound),
         (Request::AwaitJob { job: no_job }, ErrorCode::NotFound),
         (Request::CancelJob { job: no_job }, ErrorCode::NotFound),
@@ -290,11 +293,12 @@ impl Cluster {
 fn a_peer_brings_only_what_its_clients_may_ask_for() {
     let (mut cluster, nodes) = Cluster::of_servers(29, 3);
     let document = added(&mut cluster, nodes[0], "a text");
-    let job =
-        match cluster.ask(nodes[0], Request::SubmitJob { documents: vec![document.id], options: OPTIONS }) {
-            Ok(Reply::Job(job)) => job.id,
-            other => panic!("{other:?}"),
-        };
+    let job = match cluster
+        .ask(nodes[0], Request::SubmitJob { job: None, documents: vec![document.id], options: OPTIONS })
+    {
+        Ok(Reply::Job(job)) => job.id,
+        other => panic!("{other:?}"),
+    };
     let (leader, liar) = (cluster.leader().unwrap(), cluster.follower());
     let members = cluster.node(leader).state().members.clone();
     let record = members[&leader].clone();

@@ -45,7 +45,7 @@ pub(super) fn put_chunk(
 
 /// As a client does it: a few chunks under way at a time.
 pub(super) fn upload(cluster: &mut Cluster, at: NodeId, text: &[u8]) -> Document {
-    let open = Request::OpenUpload { name: "text".into(), retention: Retention::Keep };
+    let open = Request::OpenUpload { name: "text".into(), retention: Retention::Keep, document: None };
     let Ok(Reply::UploadOpened { upload }) = cluster.ask(at, open) else { panic!("no upload") };
     let mut chunker = Chunker::with_sizes(700, 1400);
     chunker.push(text);
@@ -74,7 +74,7 @@ fn stored(cluster: &mut Cluster, request: Option<RequestId>) {
 
 pub(super) fn submit(cluster: &mut Cluster, at: NodeId, documents: &[DocumentId], mode: Mode) -> JobId {
     let options = JobOptions { mode, top: 20, verify: 1 };
-    match cluster.ask(at, Request::SubmitJob { documents: documents.to_vec(), options }) {
+    match cluster.ask(at, Request::SubmitJob { job: None, documents: documents.to_vec(), options }) {
         Ok(Reply::Job(job)) => job.id,
         other => panic!("{other:?}"),
     }

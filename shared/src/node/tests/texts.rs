@@ -12,7 +12,7 @@ use crate::wire::session::Kind;
 use bytes::Bytes;
 
 fn open(cluster: &mut Cluster, at: NodeId) -> UploadId {
-    let request = Request::OpenUpload { name: "a text".into(), retention: Retention::Keep };
+    let request = Request::OpenUpload { name: "a text".into(), retention: Retention::Keep, document: None };
     match cluster.ask(at, request) {
         Ok(Reply::UploadOpened { upload }) => upload,
         other => panic!("{other:?}"),
@@ -149,7 +149,7 @@ fn what_is_wrong_with_an_upload_is_told() {
 fn uploads_are_bounded_and_idle_ones_end() {
     let (mut cluster, nodes) = with_servers(105, 1);
     let uploads: Vec<UploadId> = (0..limits::UPLOADS_MAX).map(|_| open(&mut cluster, nodes[0])).collect();
-    let one_more = || Request::OpenUpload { name: String::new(), retention: Retention::Keep };
+    let one_more = || Request::OpenUpload { name: String::new(), retention: Retention::Keep, document: None };
     assert_eq!(code(cluster.ask(nodes[0], one_more())), ErrorCode::Busy);
     assert_eq!(cluster.ask(nodes[0], Request::AbortUpload { upload: uploads[0] }), Ok(Reply::Done));
     assert!(cluster.ask(nodes[0], one_more()).is_ok());

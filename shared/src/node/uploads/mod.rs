@@ -62,7 +62,9 @@ impl Uploads {
         request: Request,
     ) {
         let answer = match request {
-            Request::OpenUpload { name, retention } => self.open(context, name, retention),
+            Request::OpenUpload { name, retention, document } => {
+                self.open(context, name, retention, document)
+            }
             Request::UploadChunk { upload, position, hash, bytes } => {
                 let block = BlockRef { hash, bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX) };
                 let chunk = Chunk::new(block, bytes, id, context.now);
@@ -80,7 +82,13 @@ impl Uploads {
         }
     }
 
-    fn open(&mut self, context: &mut Context<'_>, name: String, retention: Retention) -> Answer {
+    fn open(
+        &mut self,
+        context: &mut Context<'_>,
+        name: String,
+        retention: Retention,
+        document: Option<DocumentId>,
+    ) -> Answer {
         if name.len() > limits::DOCUMENT_NAME_BYTES_MAX {
             return Err(refusals::name_too_long());
         }
@@ -91,7 +99,7 @@ impl Uploads {
             return Err(refusals::no_member());
         }
         let upload = UploadId::random(context.rng);
-        let document = DocumentId::random(context.rng);
+        let document = document.unwrap_or_else(|| DocumentId::random(context.rng));
         self.uploads.insert(upload, Upload::new(name, retention, document, context.now));
         self.wake = None;
         Ok(Some(Reply::UploadOpened { upload }))
@@ -166,6 +174,10 @@ impl Uploads {
             retention: upload.retention,
         };
         context.submit(command, Some(id));
+        if context.state.documents.contains_key(&upload.document) {
+            // Its client has sent the same text before: nothing is added that would say that this upload is over.
+            self.uploads.remove(&upload_id);
+        }
         Ok(None)
     }
 

@@ -20,7 +20,10 @@ impl Story {
         let blocks = Blocks::new(BTreeMap::new(), desk.around.now);
         let upload = UploadId::from_bytes([0; 10]);
         let mut story = Story { desk, uploads: Uploads::default(), blocks, upload };
-        story.ask(1, Request::OpenUpload { name: "a text".into(), retention: Retention::Keep });
+        story.ask(
+            1,
+            Request::OpenUpload { name: "a text".into(), retention: Retention::Keep, document: None },
+        );
         match story.replies().as_slice() {
             [(RequestId(1), Ok(Reply::UploadOpened { upload }))] => story.upload = *upload,
             other => panic!("{other:?}"),

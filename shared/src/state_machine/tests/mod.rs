@@ -45,15 +45,32 @@ fn a_second_copy_of_a_command_changes_nothing() {
     let mut once = StateMachine::default();
     run(&mut once, vec![add(1, Retention::Keep), submit(1, &[1]), CancelJob { id: job(1) }]);
     let mut twice = once.clone();
-    for command in
-        [add(1, Retention::Transient), submit(1, &[1]), FailJob { id: job(1), reason: "late".into() }]
-    {
+    for command in [add(1, Retention::Keep), submit(1, &[1]), FailJob { id: job(1), reason: "late".into() }] {
         let mut changes = Vec::new();
         let at = twice.state().now;
         assert_eq!(twice.apply(Stamped { at, by: ME, command }, &mut changes), Outcome::Done);
         assert_eq!(changes, []);
     }
     assert_eq!(once, twice);
+}
+
+#[test]
+fn an_id_that_another_request_has_used_is_refused() {
+    let mut machine = StateMachine::default();
+    run(&mut machine, vec![add(1, Retention::Keep), add(2, Retention::Keep), submit(1, &[1])]);
+    let AddDocument { name, blocks, .. } = add(1, Retention::Keep) else { unreachable!() };
+    let SubmitJob { documents, options, .. } = submit(1, &[1]) else { unreachable!() };
+    let other_name =
+        AddDocument { id: document(1), name: "x".into(), blocks: blocks.clone(), retention: Retention::Keep };
+    let other_text =
+        AddDocument { id: document(1), name, blocks: blocks[..1].to_vec(), retention: Retention::Keep };
+    let other_mode =
+        SubmitJob { id: job(1), documents, options: JobOptions { mode: Mode::Ascii, ..options } };
+    for other in [add(1, Retention::Transient), other_name, other_text, other_mode, submit(1, &[2])] {
+        let before = machine.state().clone();
+        assert_eq!(run(&mut machine, vec![other]), Outcome::Rejected(Rejection::OtherRequest));
+        assert_eq!((&before.documents, &before.jobs), (&machine.state().documents, &machine.state().jobs));
+    }
 }
 
 #[test]
