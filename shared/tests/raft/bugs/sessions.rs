@@ -9,7 +9,7 @@ use wordraft_shared::state_machine::{
 };
 
 fn send(cluster: &mut Cluster, leader: NodeId, command: &Command) {
-    let stamped = Stamped { at: cluster.now, command: command.clone() };
+    let stamped = Stamped { at: cluster.now, by: NodeId::from_bytes([7; 10]), command: command.clone() };
     let bytes = Bytes::from(stamped.encode());
     cluster.with(leader, |raft, now| raft.propose(now, [bytes])).unwrap();
     cluster.settle();
