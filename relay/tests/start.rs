@@ -53,12 +53,12 @@ async fn a_directory_in_use_is_named() {
 async fn a_damaged_store_is_named() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("node.key"), [1; 32]).unwrap();
-    std::fs::write(directory.path().join("log.redb"), vec![b'#'; 100_000]).unwrap();
+    std::fs::write(directory.path().join("log.journal"), vec![b'#'; 100_000]).unwrap();
     let relay =
         RelayAddress { origin: "http://127.0.0.1:9".to_owned(), room: RoomName::default(), token: None };
     let error = start_node(node_options(relay, directory.path())).await.expect_err("a damaged log");
     assert!(matches!(error, StartError::Data(DataError::DamagedLog { .. })), "{error}");
-    assert!(error.to_string().contains("log.redb"), "{error}");
+    assert!(error.to_string().contains("log.journal"), "{error}");
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_node_that_lost_its_data_comes_back_under_a_new_id() {
     is_member(&again).await;
     again.shutdown().await;
 
-    std::fs::remove_file(directory.path().join("log.redb")).unwrap();
+    std::fs::remove_file(directory.path().join("log.journal")).unwrap();
     let wiped = start_node(node_options(relay.address(), directory.path())).await.unwrap();
     assert_ne!(wiped.id(), before.id());
     is_member(&wiped).await;

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 const LOCK_FILE: &str = "LOCK";
 const KEY_FILE: &str = "node.key";
-const LOG_FILE: &str = "log.redb";
+const LOG_FILE: &str = "log.journal";
+/// What earlier versions kept the log in.
+const FORMER_LOG_FILE: &str = "log.redb";
 const BLOCKS_FILE: &str = "blocks.redb";
 
 /// Nodes of one user in one room of one relay, on one machine, that were not told where to keep their data.
@@ -34,6 +36,11 @@ pub enum DataError {
     BadKey { path: PathBuf },
     #[error("{} has a log but no {KEY_FILE}: restore the key, or choose another data directory", path.display())]
     KeyMissing { path: PathBuf },
+    #[error(
+        "{} was written by an earlier version of wordraft: use that version, or remove this file and the node joins anew",
+        path.display()
+    )]
+    FormerLog { path: PathBuf },
     #[error("{}: {source}; remove this file and the node joins anew, under a new id", path.display())]
     DamagedLog { path: PathBuf, source: StorageError },
     #[error("{}: {source}; remove this file and the node fetches its blocks from the others", path.display())]
@@ -87,6 +94,10 @@ impl DataDirectory {
     /// The node's key, made on the first start. A node whose log was lost has forgotten its votes and what it acknowledged:
     /// it comes back under a new key, so under a new id.
     pub(super) fn identity(&self) -> Result<Identity, DataError> {
+        let former_log = self.path.join(FORMER_LOG_FILE);
+        if former_log.exists() {
+            return Err(DataError::FormerLog { path: former_log });
+        }
         let path = self.path.join(KEY_FILE);
         let has_log = fs::metadata(self.log_path()).is_ok_and(|file| file.len() > 0);
         match fs::read(&path) {
@@ -141,6 +152,16 @@ pub(crate) fn replace_file(directory: &Path, name: &str, bytes: &[u8]) -> io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_of_an_earlier_version_is_not_passed_over() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::open(temporary.path()).unwrap();
+        fs::write(temporary.path().join("log.redb"), "a log").unwrap();
+        let error = directory.identity().expect_err("another format");
+        assert!(matches!(&error, DataError::FormerLog { .. }), "{error}");
+        assert!(error.to_string().contains("log.redb"), "{error}");
+    }
 
     #[test]
     fn a_directory_belongs_to_one_process_at_a_time() {

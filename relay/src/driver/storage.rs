@@ -66,7 +66,7 @@ pub(super) fn open(
 ) -> Result<(Identity, Stored, Storage), DataError> {
     let identity = directory.identity()?;
     let log_path = directory.log_path();
-    let (log, cluster, raft) = file_backend(&log_path).and_then(LogStore::open).map_err(|error| {
+    let (mut log, cluster, raft) = file_backend(&log_path).and_then(LogStore::open).map_err(|error| {
         data_error(log_path, error, |path, source| DataError::DamagedLog { path, source })
     })?;
     let (file, inventory) = BlockFile::open(directory.blocks_path())?;
@@ -80,7 +80,7 @@ pub(super) fn open(
     let threads = vec![
         thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_log(&log, &log_queue, &log_completions))
+            .spawn(move || write_log(&mut log, &log_queue, &log_completions))
             .map_err(unstarted)?,
         thread::Builder::new()
             .name("blocks".to_owned())
@@ -223,7 +223,7 @@ impl BlockFile {
 }
 
 /// Writes whatever has gathered while the last sync was under way with the next one.
-fn write_log(log: &LogStore, queue: &Receiver<Persist>, completions: &UnboundedSender<Completion>) {
+fn write_log(log: &mut LogStore, queue: &Receiver<Persist>, completions: &UnboundedSender<Completion>) {
     while let Ok(first) = queue.recv() {
         let group: Vec<Persist> =
             std::iter::once(first).chain(queue.try_iter().take(LOG_GROUP_MAX - 1)).collect();

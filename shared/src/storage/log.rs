@@ -1,170 +1,180 @@
 //! The raft log, the hard state, the snapshot, and the cluster that they belong to.
 
-use super::sealed::{damaged, seal, seal_value, unseal, unseal_value};
-use super::{PIECE_BYTES, StorageError, Tables, guarded, open_database};
+use super::journal::Journal;
+use super::{PIECE_BYTES, StorageError};
 use crate::ids::ClusterId;
 use crate::node::PersistOp;
-use crate::raft::{Entry, HardState, Index, Snapshot, SnapshotMeta, StorageOp, Stored};
-use redb::{
-    Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, StorageBackend, TableDefinition,
-    WriteTransaction,
-};
+use crate::raft::{Entry, HardState, Snapshot, SnapshotMeta, StorageOp, Stored};
+use crate::wire;
+use redb::StorageBackend;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-/// Single values by their key below.
-const FACTS: TableDefinition<u64, &[u8]> = TableDefinition::new("facts");
-const CLUSTER: u64 = 0;
-const HARD_STATE: u64 = 1;
-const SNAPSHOT: u64 = 2;
+/// Version of what is inside a record.
+const CONTENT_VERSION: u8 = 1;
 
-const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
-const SNAPSHOT_PIECES: TableDefinition<u64, &[u8]> = TableDefinition::new("snapshot");
+/// What a journal may grow by, beside twice what it began with, before it is written anew: a compacted log never comes near.
+const GROWTH_MAX: u64 = 16 << 20;
 
-/// What the store says about its snapshot beside the pieces.
+/// What a generation of the journal begins with. As many records as its snapshot has pieces follow, then [`Writes`].
+#[derive(Default, Serialize, Deserialize)]
+struct Beginning {
+    cluster: Option<ClusterId>,
+    hard_state: HardState,
+    snapshot: Option<SnapshotRecord>,
+}
+
+/// What the journal says about its snapshot beside the pieces.
 #[derive(Serialize, Deserialize)]
 struct SnapshotRecord {
     meta: SnapshotMeta,
     bytes: u64,
 }
 
+/// One record: these writes became durable together.
+type Writes<'a> = Vec<Write<'a>>;
+
+#[derive(Serialize, Deserialize)]
+enum Write<'a> {
+    Cluster(ClusterId),
+    HardState(HardState),
+    Append(Cow<'a, [Entry]>),
+}
+
 /// A node's durable memory of consensus. One owner, one writer.
 #[derive(Debug)]
 pub struct LogStore {
-    database: Tables,
+    journal: Journal,
 }
 
 impl LogStore {
-    /// Opens the store and reads what a node needs to start. The whole file is checked first: consensus must not go on from
-    /// pages that rotted.
+    /// Opens the store and reads what a node needs to start. All of it is checked: consensus must not go on from a log that
+    /// rotted.
     pub fn open(backend: impl StorageBackend) -> Result<(LogStore, Option<ClusterId>, Stored), StorageError> {
-        guarded(|| LogStore::open_unguarded(backend))
-    }
-
-    fn open_unguarded(
-        backend: impl StorageBackend,
-    ) -> Result<(LogStore, Option<ClusterId>, Stored), StorageError> {
-        let mut database = open_database(backend)?;
-        if !database.check_integrity()? {
-            return Err(StorageError::Damaged("pages of the log do not match their checksums".to_owned()));
-        }
-        create_tables(&database)?;
-        let transaction = database.begin_read()?;
-        let cluster = fact(&transaction, CLUSTER, "the cluster id")?;
-        let hard_state: Option<HardState> = fact(&transaction, HARD_STATE, "the hard state")?;
-        let stored = Stored {
-            hard_state: hard_state.unwrap_or_default(),
-            snapshot: read_snapshot(&transaction)?,
-            entries: read_entries(&transaction)?,
-        };
-        drop(transaction);
-        Ok((LogStore { database }, cluster, stored))
+        let mut reader = Reader::default();
+        let beginning = encode(&Beginning::default());
+        let journal = Journal::open(backend, &beginning, |record| reader.take(record))?;
+        let (cluster, stored) = reader.finish()?;
+        Ok((LogStore { journal }, cluster, stored))
     }
 
     /// Makes these writes durable, in order, all of them or none. After an error the store takes no more writes: open it again.
-    pub fn apply<'a>(&self, operations: impl IntoIterator<Item = &'a PersistOp>) -> Result<(), StorageError> {
-        guarded(|| self.apply_unguarded(operations))
+    pub fn apply<'a>(
+        &mut self,
+        operations: impl IntoIterator<Item = &'a PersistOp, IntoIter: Clone>,
+    ) -> Result<(), StorageError> {
+        let operations = operations.into_iter();
+        let writes: Option<Writes> = operations.clone().map(Write::of).collect();
+        match writes {
+            Some(writes) if writes.is_empty() => Ok(()),
+            Some(writes) => {
+                self.journal.append(&encode(&writes))?;
+                let (appended, founded) = self.journal.growth();
+                if appended > GROWTH_MAX + 2 * founded { self.rewrite([]) } else { Ok(()) }
+            }
+            // A snapshot takes the place of most of what is there.
+            None => self.rewrite(operations),
+        }
     }
 
-    fn apply_unguarded<'a>(
-        &self,
+    fn rewrite<'a>(
+        &mut self,
         operations: impl IntoIterator<Item = &'a PersistOp>,
     ) -> Result<(), StorageError> {
-        let transaction = self.database.begin_write()?;
+        let mut reader = Reader::default();
+        self.journal.replay(|record| reader.take(record))?;
+        let (mut cluster, mut stored) = reader.finish()?;
         for operation in operations {
             match operation {
-                PersistOp::Cluster(cluster) => put_fact(&transaction, CLUSTER, cluster)?,
-                PersistOp::Raft(StorageOp::HardState(state)) => put_fact(&transaction, HARD_STATE, state)?,
-                PersistOp::Raft(StorageOp::Append(entries)) => append(&transaction, entries)?,
-                PersistOp::Raft(StorageOp::Snapshot(snapshot)) => {
-                    transaction.open_table(ENTRIES)?.retain(|_, _| false)?;
-                    put_snapshot(&transaction, snapshot)?;
-                }
-                PersistOp::Raft(StorageOp::CompactTo { snapshot, first_kept }) => {
-                    transaction.open_table(ENTRIES)?.retain_in(..first_kept.get(), |_, _| false)?;
-                    put_snapshot(&transaction, snapshot)?;
-                }
+                PersistOp::Cluster(named) => cluster = Some(*named),
+                PersistOp::Raft(operation) => stored.apply(operation.clone()),
             }
         }
-        Ok(transaction.commit()?)
+        let Stored { hard_state, snapshot, entries } = stored;
+        let (record, data) = match snapshot {
+            Some(Snapshot { meta, data }) => (Some(SnapshotRecord { meta, bytes: data.len() as u64 }), data),
+            None => Default::default(),
+        };
+        let beginning = encode(&Beginning { cluster, hard_state, snapshot: record });
+        let entries: Writes = vec![Write::Append(entries.into())];
+        let entries = encode(&entries);
+        let records = [&beginning[..]].into_iter().chain(data.chunks(PIECE_BYTES)).chain([&entries[..]]);
+        self.journal.rewrite(records)
     }
 }
 
-fn create_tables(database: &Database) -> Result<(), StorageError> {
-    let transaction = database.begin_write()?;
-    transaction.open_table(FACTS)?;
-    transaction.open_table(ENTRIES)?;
-    transaction.open_table(SNAPSHOT_PIECES)?;
-    Ok(transaction.commit()?)
+impl Write<'_> {
+    /// `None`: more than an addition to what is there.
+    fn of(operation: &PersistOp) -> Option<Write<'_>> {
+        match operation {
+            PersistOp::Cluster(cluster) => Some(Write::Cluster(*cluster)),
+            PersistOp::Raft(StorageOp::HardState(hard_state)) => Some(Write::HardState(*hard_state)),
+            PersistOp::Raft(StorageOp::Append(entries)) => Some(Write::Append(Cow::Borrowed(entries))),
+            PersistOp::Raft(StorageOp::Snapshot(_) | StorageOp::CompactTo { .. }) => None,
+        }
+    }
 }
 
-fn put_fact<T: Serialize>(transaction: &WriteTransaction, key: u64, value: &T) -> Result<(), StorageError> {
-    transaction.open_table(FACTS)?.insert(key, seal_value(key, value).as_slice())?;
-    Ok(())
+/// Puts together what the records say.
+#[derive(Default)]
+struct Reader {
+    beginning: Option<Beginning>,
+    snapshot: Vec<u8>,
+    entries: Vec<Entry>,
 }
 
-fn fact<T: for<'de> Deserialize<'de>>(
-    transaction: &ReadTransaction,
-    key: u64,
-    what: &str,
-) -> Result<Option<T>, StorageError> {
-    let table = transaction.open_table(FACTS)?;
-    let sealed = table.get(key)?;
-    sealed.map(|sealed| unseal_value(key, what, sealed.value())).transpose()
+impl Reader {
+    fn take(&mut self, record: &[u8]) -> Result<(), StorageError> {
+        let Some(beginning) = &mut self.beginning else {
+            self.beginning = Some(decode("the beginning of the log", record)?);
+            return Ok(());
+        };
+        if beginning.snapshot.as_ref().is_some_and(|snapshot| (self.snapshot.len() as u64) < snapshot.bytes) {
+            self.snapshot.extend_from_slice(record);
+            return Ok(());
+        }
+        for write in decode::<Writes>("a record of the log", record)? {
+            match write {
+                Write::Cluster(cluster) => beginning.cluster = Some(cluster),
+                Write::HardState(hard_state) => beginning.hard_state = hard_state,
+                Write::Append(entries) => append(&mut self.entries, entries.into_owned())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(Option<ClusterId>, Stored), StorageError> {
+        let Beginning { cluster, hard_state, snapshot } = self.beginning.unwrap_or_default();
+        let snapshot = match snapshot {
+            Some(SnapshotRecord { meta, bytes }) if bytes == self.snapshot.len() as u64 => {
+                Some(Snapshot { meta, data: self.snapshot.into() })
+            }
+            Some(_) => return Err(StorageError::Damaged("the snapshot is not whole".to_owned())),
+            None => None,
+        };
+        Ok((cluster, Stored { hard_state, snapshot, entries: self.entries }))
+    }
 }
 
 /// Adds entries after removing the suffix that they replace.
-fn append(transaction: &WriteTransaction, entries: &[Entry]) -> Result<(), StorageError> {
-    let Some(first) = entries.first().map(|entry| entry.index.get()) else { return Ok(()) };
-    let mut table = transaction.open_table(ENTRIES)?;
-    let overlaps = table.last()?.is_some_and(|(last, _)| last.value() >= first);
-    if overlaps {
-        table.retain_in(first.., |_, _| false)?;
-    }
+fn append(log: &mut Vec<Entry>, entries: Vec<Entry>) -> Result<(), StorageError> {
     for entry in entries {
-        let index = entry.index.get();
-        table.insert(index, seal_value(index, entry).as_slice())?;
-    }
-    Ok(())
-}
-
-fn read_entries(transaction: &ReadTransaction) -> Result<Vec<Entry>, StorageError> {
-    let table = transaction.open_table(ENTRIES)?;
-    let mut entries: Vec<Entry> = Vec::new();
-    for row in table.iter()? {
-        let (index, sealed) = row?;
-        let what = format!("entry {} of the log", index.value());
-        let entry: Entry = unseal_value(index.value(), &what, sealed.value())?;
-        let follows = entries.last().is_none_or(|last| last.index.next() == entry.index);
-        if entry.index != Index::new(index.value()) || !follows {
-            return Err(StorageError::Damaged(format!("{what} is out of order")));
+        let replaced = log.partition_point(|earlier| earlier.index < entry.index);
+        log.truncate(replaced);
+        if log.last().is_some_and(|last| last.index.next() != entry.index) {
+            return Err(StorageError::Damaged(format!("entry {} of the log is out of order", entry.index)));
         }
-        entries.push(entry);
-    }
-    Ok(entries)
-}
-
-fn put_snapshot(transaction: &WriteTransaction, snapshot: &Snapshot) -> Result<(), StorageError> {
-    let record = SnapshotRecord { meta: snapshot.meta.clone(), bytes: snapshot.data.len() as u64 };
-    put_fact(transaction, SNAPSHOT, &record)?;
-    let mut table = transaction.open_table(SNAPSHOT_PIECES)?;
-    table.retain(|_, _| false)?;
-    for (number, piece) in (0..).zip(snapshot.data.chunks(PIECE_BYTES)) {
-        table.insert(number, seal(number, piece).as_slice())?;
+        log.push(entry);
     }
     Ok(())
 }
 
-fn read_snapshot(transaction: &ReadTransaction) -> Result<Option<Snapshot>, StorageError> {
-    const WHAT: &str = "the snapshot";
-    let Some(record) = fact::<SnapshotRecord>(transaction, SNAPSHOT, WHAT)? else { return Ok(None) };
-    let table = transaction.open_table(SNAPSHOT_PIECES)?;
-    let mut data = Vec::new();
-    for row in table.iter()? {
-        let (number, sealed) = row?;
-        data.extend_from_slice(unseal(number.value(), WHAT, sealed.value())?);
-    }
-    if data.len() as u64 != record.bytes {
-        return Err(damaged(WHAT));
-    }
-    Ok(Some(Snapshot { meta: record.meta, data: data.into() }))
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    wire::encode(CONTENT_VERSION, value)
+}
+
+fn decode<T: DeserializeOwned>(what: &str, record: &[u8]) -> Result<T, StorageError> {
+    wire::decode(CONTENT_VERSION, record, record.len())
+        .map_err(|error| StorageError::Damaged(format!("{what}: {error}")))
 }

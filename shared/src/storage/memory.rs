@@ -27,7 +27,8 @@ struct Platter {
     current: Vec<u8>,
     unsynced: Vec<Write>,
     bytes_max: Option<u64>,
-    stalled: bool,
+    /// How many more syncs succeed.
+    syncs_left: Option<u64>,
     boot: u64,
     syncs: u64,
 }
@@ -61,7 +62,7 @@ impl MemoryDisk {
         }
         platter.current = survivor.clone();
         platter.durable = survivor;
-        platter.stalled = false;
+        platter.syncs_left = None;
         platter.boot += 1;
     }
 
@@ -72,7 +73,12 @@ impl MemoryDisk {
 
     /// Syncs fail from now on, until the next crash: what is written is on its way and no more.
     pub fn stall_syncs(&self) {
-        self.platter().stalled = true;
+        self.fail_syncs_after(0);
+    }
+
+    /// The same, after some more that succeed.
+    pub fn fail_syncs_after(&self, syncs: u64) {
+        self.platter().syncs_left = Some(syncs);
     }
 
     /// Turns a bit over, as a dying disk does.
@@ -178,8 +184,10 @@ impl StorageBackend for MemoryBackend {
     fn sync_data(&self) -> Result<(), io::Error> {
         let mut platter = self.platter()?;
         let platter = &mut *platter;
-        if platter.stalled {
-            return Err(io::Error::other("the disk does not answer"));
+        match &mut platter.syncs_left {
+            Some(0) => return Err(io::Error::other("the disk does not answer")),
+            Some(left) => *left -= 1,
+            None => {}
         }
         for write in platter.unsynced.drain(..) {
             write.carry_out(&mut platter.durable);

@@ -1,16 +1,15 @@
-//! What a node keeps on disk: its log ([`LogStore`]) and its blocks ([`BlockStore`]), each in a `redb` file of its own, so
-//! that a megabyte on its way to the disk does not make a vote wait.
+//! What a node keeps on disk: its log ([`LogStore`], a journal) and its blocks ([`BlockStore`], a `redb` database), each in a
+//! file of its own, so that a megabyte on its way to the disk does not make a vote wait.
 //!
-//! Pure code over any [`redb::StorageBackend`]: a file natively, an OPFS handle in a browser, [`MemoryDisk`] in tests and in
-//! the simulator. A commit costs one sync. What was not synced when the power went is gone as a whole transaction, never
-//! in part: redb checks its pages when it opens a file that was not closed, and goes back to the commit before.
+//! Pure code over any [`redb::StorageBackend`]: a file natively, an OPFS handle in a browser, [`MemoryDisk`] in tests. A write
+//! costs one sync. What was not synced when the power went is gone as a whole write, never in part.
 //!
-//! Values carry a checksum on top, because redb verifies pages only after an unclean stop.
+//! Blocks are named by their hash, which is checked when they are read: redb verifies pages only after an unclean stop.
 
 mod blocks;
+mod journal;
 mod log;
 mod memory;
-mod sealed;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +32,7 @@ const FORMAT: u64 = 1;
 
 const FORMAT_TABLE: TableDefinition<(), u64> = TableDefinition::new("format");
 
-/// Values longer than a page take the next power of two: pieces just below one waste nothing.
+/// Values longer than a page take the next power of two in `redb`: pieces just below one waste nothing.
 const PIECE_BYTES: usize = (64 << 10) - 256;
 
 /// Why a store cannot be opened, read or written.
@@ -45,10 +44,8 @@ pub enum StorageError {
     Damaged(String),
     #[error("the store is in use by another process or tab")]
     Locked,
-    #[error(
-        "the store has format {theirs}, this program reads format {FORMAT}: use the program that wrote it"
-    )]
-    OtherFormat { theirs: u64 },
+    #[error("the store has format {theirs}, this program reads format {ours}: use the program that wrote it")]
+    OtherFormat { theirs: u64, ours: u64 },
     #[error("the storage failed: {0}")]
     Failed(String),
 }
@@ -153,7 +150,7 @@ fn open_database(backend: impl StorageBackend) -> Result<Tables, StorageError> {
     match format {
         None => transaction.commit()?,
         Some(FORMAT) => transaction.abort()?,
-        Some(theirs) => return Err(StorageError::OtherFormat { theirs }),
+        Some(theirs) => return Err(StorageError::OtherFormat { theirs, ours: FORMAT }),
     }
     Ok(database)
 }

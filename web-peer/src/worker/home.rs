@@ -16,7 +16,7 @@ use std::ops::Range;
 
 const KEY_FILE: &str = "node.key";
 const NAME_FILE: &str = "node.name";
-const LOG_FILE: &str = "log.redb";
+const LOG_FILE: &str = "log.journal";
 const BLOCKS_FILE: &str = "blocks.redb";
 
 /// A node as its worker found it.

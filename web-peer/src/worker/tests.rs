@@ -72,14 +72,14 @@ async fn a_log_survives_its_store() {
     let slot = take_slot(&room("log"), &(0..SLOTS_MAX), None).await.expect("a slot");
     let directory = Directory::of_slot(&room("log"), &slot).await.unwrap();
     let me = NodeId::from_bytes(*b"log-member");
-    let file = directory.open("log.redb").await.unwrap();
+    let file = directory.open("log.journal").await.unwrap();
     file.clear().unwrap();
-    let (log, cluster, empty) = LogStore::open(file.backend()).unwrap();
+    let (mut log, cluster, empty) = LogStore::open(file.backend()).unwrap();
     assert_eq!((cluster, empty), (None, raft::Stored::default()));
     log.apply(&founding(me)).unwrap();
     drop((log, file));
 
-    let file = directory.open("log.redb").await.unwrap();
+    let file = directory.open("log.journal").await.unwrap();
     let (_log, cluster, stored) = LogStore::open(file.backend()).unwrap();
     assert_eq!(cluster, Some(ClusterId::from_bytes(*b"test-clust")));
     assert_eq!(stored.hard_state, HardState { term: Term::new(3), vote: Some(me) });
@@ -198,7 +198,7 @@ async fn a_node_comes_back_as_itself_and_a_lost_log_makes_a_new_one() {
 
     let slot = take_slot(&start.room, &(0..SLOTS_MAX), Some(0)).await.expect("a slot");
     let directory = Directory::of_slot(&start.room, &slot).await.unwrap();
-    directory.open("log.redb").await.unwrap().clear().unwrap();
+    directory.open("log.journal").await.unwrap().clear().unwrap();
     drop(slot);
     let renewed = home::open(&start, &(0..SLOTS_MAX), [3; 32]).await.unwrap();
     assert_ne!(renewed.identity.id(), identity.id());
