@@ -86,6 +86,11 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Nothing waits: whoever gathers had better send.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.0.content).outbox.is_empty()
+    }
+
     /// Forgets what waits.
     pub fn clear(&self) {
         lock(&self.0.content).outbox.clear();
@@ -216,6 +221,11 @@ impl Attachment {
     /// What the relay says to the node; or why it says no more.
     pub async fn next(&self) -> Result<RelayFrame, Refusal> {
         self.mailbox.next().await
+    }
+
+    /// Nothing waits to be said.
+    pub fn is_silent(&self) -> bool {
+        self.mailbox.is_empty()
     }
 
     /// Waits until the broker cuts this connection.

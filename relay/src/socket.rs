@@ -157,7 +157,9 @@ async fn write(attachment: &Attachment, sink: &mut Sink) -> End {
         let sent = tokio::select! {
             _ = ping.tick() => sink.send(Message::Ping(Bytes::new())).await.map_err(|_| End::Gone),
             frame = attachment.next() => match frame {
-                Ok(frame) => send(sink, &frame).await,
+                // Frames that wait for each other go out together.
+                Ok(frame) if attachment.is_silent() => send(sink, &frame).await,
+                Ok(frame) => sink.feed(message(&frame)).await.map_err(|_| End::Gone),
                 Err(reason) => Err(End::Refused(reason)),
             },
         };
@@ -197,7 +199,11 @@ fn refusal_of(error: &axum::Error) -> End {
 }
 
 async fn send(sink: &mut Sink, frame: &RelayFrame) -> Result<(), End> {
-    sink.send(Message::Binary(frame.encode().into())).await.map_err(|_| End::Gone)
+    sink.send(message(frame)).await.map_err(|_| End::Gone)
+}
+
+fn message(frame: &RelayFrame) -> Message {
+    Message::Binary(frame.encode().into())
 }
 
 async fn say_farewell(sink: &mut Sink, reason: Refusal) -> Result<(), End> {

@@ -53,6 +53,10 @@ impl<T> Outbox<T> {
         self.control.pop().or_else(|| self.bulk.pop())
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.control.frames.is_empty() && self.bulk.frames.is_empty()
+    }
+
     pub fn clear(&mut self) {
         self.control.clear();
         self.bulk.clear();

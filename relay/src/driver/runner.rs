@@ -13,12 +13,15 @@ use shared::node::{
     Deadline, Input, Node, Outgoing, PersistOp, PersistSequence, Ready, RelayNotice, RequestId,
 };
 use shared::storage::StorageError;
-use shared::wire::session::{ClientFrame, Profile, RelayFrame};
+use shared::wire::session::{ClientFrame, Frame, Profile, RelayFrame};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
+
+/// What waits is taken in together, up to here: the more there is to do, the less each costs.
+const INPUTS_AT_ONCE_MAX: usize = 64;
 
 type Answer = oneshot::Sender<Result<Reply, RequestError>>;
 
@@ -63,6 +66,9 @@ pub(super) struct Runner {
     completions: mpsc::UnboundedSender<Completion>,
     completed: mpsc::UnboundedReceiver<Completion>,
     orders: mpsc::UnboundedReceiver<Order>,
+    /// Taken out while others were gathered, and next.
+    order: Option<Order>,
+    event: Option<TransportEvent>,
     events: broadcast::Sender<Event>,
     profile: watch::Sender<Profile>,
     answers: BTreeMap<RequestId, Answer>,
@@ -107,6 +113,8 @@ impl Runner {
             completions,
             completed,
             orders,
+            order: None,
+            event: None,
             events,
             profile,
             answers: BTreeMap::new(),
@@ -157,6 +165,12 @@ impl Runner {
 
     /// Waits for something to happen. `None`: it concerned only the driver.
     async fn next_input(&mut self) -> Result<Option<Input>, NodeEnd> {
+        if let Some(order) = self.order.take() {
+            return self.obey(Some(order));
+        }
+        if let Some(event) = self.event.take() {
+            return self.hear(event);
+        }
         let deadline = self.deadline.map(|deadline| self.clock.instant_of(deadline.at));
         tokio::select! {
             Some(completion) = self.completed.recv() => self.complete(completion),
@@ -190,9 +204,7 @@ impl Runner {
         match event {
             TransportEvent::Connected(welcome) => Ok(Some(Input::Connected(welcome))),
             TransportEvent::Disconnected => Ok(Some(Input::Disconnected)),
-            TransportEvent::Said(RelayFrame::Deliver { from, frame }) => {
-                Ok(Some(Input::Frame { from, frame }))
-            }
+            TransportEvent::Said(RelayFrame::Deliver { from, frame }) => Ok(Some(self.frames(from, frame))),
             TransportEvent::Said(RelayFrame::Presence(presence)) => Ok(Some(Input::Presence(presence))),
             // Only the beginning and the end of a connection have others, and the transport sees to both.
             TransportEvent::Said(_) => Ok(None),
@@ -204,11 +216,54 @@ impl Runner {
         match order {
             Some(Order::Request { id, request, answer }) => {
                 self.answers.insert(id, answer);
-                Ok(Some(Input::Request { id, request }))
+                Ok(Some(self.requests(id, request)))
             }
             Some(Order::Abandon(id)) => Ok(self.answers.remove(&id).map(|_| Input::Abandoned { id })),
             Some(Order::Profile(profile)) => Ok(Some(Input::Profile(profile))),
             Some(Order::ShutDown) | None => Err(NodeEnd::ShutDown),
+        }
+    }
+
+    /// The frame, with those that wait behind it.
+    fn frames(&mut self, from: NodeId, frame: Frame) -> Input {
+        let mut frames = vec![(from, frame)];
+        while frames.len() < INPUTS_AT_ONCE_MAX
+            && let Some(event) = self.transport.try_next()
+        {
+            match event {
+                TransportEvent::Said(RelayFrame::Deliver { from, frame }) => frames.push((from, frame)),
+                other => {
+                    self.event = Some(other);
+                    break;
+                }
+            }
+        }
+        match frames.pop() {
+            Some((from, frame)) if frames.is_empty() => Input::Frame { from, frame },
+            last => Input::Frames(frames.into_iter().chain(last).collect()),
+        }
+    }
+
+    /// The request, with those that wait behind it.
+    fn requests(&mut self, id: RequestId, request: Request) -> Input {
+        let mut requests = vec![(id, request)];
+        while requests.len() < INPUTS_AT_ONCE_MAX
+            && let Ok(order) = self.orders.try_recv()
+        {
+            match order {
+                Order::Request { id, request, answer } => {
+                    self.answers.insert(id, answer);
+                    requests.push((id, request));
+                }
+                other => {
+                    self.order = Some(other);
+                    break;
+                }
+            }
+        }
+        match requests.pop() {
+            Some((id, request)) if requests.is_empty() => Input::Request { id, request },
+            last => Input::Requests(requests.into_iter().chain(last).collect()),
         }
     }
 

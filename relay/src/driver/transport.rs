@@ -146,6 +146,16 @@ impl Transport {
             // The task has said why it ended, or the process is on its way out.
             return std::future::pending().await;
         };
+        self.noted(event)
+    }
+
+    /// What has happened already.
+    pub fn try_next(&mut self) -> Option<TransportEvent> {
+        let event = self.events.try_recv().ok()?;
+        Some(self.noted(event))
+    }
+
+    fn noted(&mut self, event: TransportEvent) -> TransportEvent {
         match &event {
             TransportEvent::Connected(_) => self.connected = true,
             TransportEvent::Disconnected => self.connected = false,

@@ -28,10 +28,14 @@ pub enum Input {
         from: NodeId,
         frame: Frame,
     },
+    /// Several that were waiting: what they lead to shares a write, and a message to each peer.
+    Frames(Vec<(NodeId, Frame)>),
     Request {
         id: RequestId,
         request: Request,
     },
+    /// Several that were waiting.
+    Requests(Vec<(RequestId, Request)>),
     /// Whoever asked went away: no reply is wanted any more.
     Abandoned {
         id: RequestId,

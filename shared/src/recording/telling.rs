@@ -2,9 +2,10 @@
 
 use crate::ids::NodeId;
 use crate::limits;
-use crate::node::api::Event;
+use crate::node::api::{Event, Request};
 use crate::node::{
-    BlockOp, BlockOutcome, DeadlineReason, Input, Inspection, Outgoing, PersistOp, Ready, friendly_name,
+    BlockOp, BlockOutcome, DeadlineReason, Input, Inspection, Outgoing, PersistOp, Ready, RequestId,
+    friendly_name,
 };
 use crate::raft::{self, AppendOutcome, Entry, Payload, Role, StorageOp};
 use crate::state_machine::Stamped;
@@ -72,6 +73,11 @@ impl Told {
 
     fn map(self, text: impl FnOnce(String) -> String) -> Told {
         Told { text: text(self.text), ..self }
+    }
+
+    fn and(self, next: Told) -> Told {
+        let is_routine = self.is_routine && next.is_routine;
+        Told { topic: self.topic, is_routine, text: format!("{}; {}", self.text, next.text) }
     }
 }
 
@@ -162,8 +168,17 @@ impl Teller {
             Input::Frame { from, frame } => {
                 self.frame(frame).map(|text| format!("<- {}: {text}", self.name(*from)))
             }
-            Input::Request { id, request } => {
-                Told::news(Topic::Requests, format!("request {}: {}", id.0, short(request)))
+            Input::Frames(frames) => {
+                let told = frames.iter().map(|(from, frame)| {
+                    self.frame(frame).map(|text| format!("<- {}: {text}", self.name(*from)))
+                });
+                told.reduce(Told::and).unwrap_or_else(|| Told::routine(Topic::Raft, "no frames"))
+            }
+            Input::Request { id, request } => Told::news(Topic::Requests, request_text(*id, request)),
+            Input::Requests(requests) => {
+                let texts: Vec<String> =
+                    requests.iter().map(|(id, request)| request_text(*id, request)).collect();
+                Told::news(Topic::Requests, texts.join("; "))
             }
             Input::Requests(requests) => {
                 let told = requests.iter().map(|(id, request)| format!("{}: {}", id.0, short(request)));
@@ -381,6 +396,10 @@ fn event(event: &Event) -> Told {
         }
         other => Told::news(Topic::Requests, format!("tells: {}", short(other))),
     }
+}
+
+fn request_text(id: RequestId, request: &Request) -> String {
+    format!("request {}: {}", id.0, short(request))
 }
 
 /// A value as it stands in the program, cut where it gets long. What the rest would have cost is not paid.

@@ -115,7 +115,12 @@ pub(super) async fn write(sink: &mut Sink, link: &Uplink) -> Trouble {
             Ok(Err(refusal)) => return Trouble::Refused(refusal),
             Err(_) => ClientFrame::Profile(link.introduction().profile.clone()),
         };
-        if let Err(trouble) = send(sink, &frame).await {
+        // Frames that wait for each other go out together.
+        let sent = match link.outbox.is_empty() {
+            true => send(sink, &frame).await,
+            false => sink.feed(message(&frame)).await.map_err(|_| Trouble::Broken),
+        };
+        if let Err(trouble) = sent {
             return trouble;
         }
     }
@@ -150,5 +155,9 @@ fn decode(bytes: &Bytes) -> Result<RelayFrame, Trouble> {
 }
 
 async fn send(sink: &mut Sink, frame: &ClientFrame) -> Result<(), Trouble> {
-    sink.send(Message::Binary(frame.encode().into())).await.map_err(|_| Trouble::Broken)
+    sink.send(message(frame)).await.map_err(|_| Trouble::Broken)
+}
+
+fn message(frame: &ClientFrame) -> Message {
+    Message::Binary(frame.encode().into())
 }
