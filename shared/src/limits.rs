@@ -339,6 +339,10 @@ pub const TAB_RECORDING_BYTES: u64 = 256 << 20;
 /// What a node stored, as it stands at the start of a recording: the largest snapshot, a log and the names of its blocks.
 pub const RECORDING_START_BYTES_MAX: usize = 2 * RAFT_SNAPSHOT_BYTES_MAX;
 
+/// What is taken in together, in number and in bytes. What is larger is taken in alone.
+pub const INPUTS_AT_ONCE_MAX: usize = 64;
+pub const INPUTS_AT_ONCE_BYTES_MAX: usize = 1 << 20;
+
 /// One input in a recording: the largest message of a peer, and what is said about it.
 pub const RECORD_BYTES_MAX: usize = SOCKET_MESSAGE_BYTES_MAX + 4096;
 

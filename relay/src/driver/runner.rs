@@ -6,6 +6,7 @@ use super::handle::{NodeEnd, NodeHandle};
 use super::recording::Recording;
 use super::storage::Storage;
 use super::transport::{Transport, TransportEvent};
+use serde::Serialize;
 use shared::ids::{ClusterId, NodeId};
 use shared::limits;
 use shared::node::api::{Event, Reply, Request, RequestError};
@@ -13,15 +14,13 @@ use shared::node::{
     Deadline, Input, Node, Outgoing, PersistOp, PersistSequence, Ready, RelayNotice, RequestId,
 };
 use shared::storage::StorageError;
+use shared::wire;
 use shared::wire::session::{ClientFrame, Frame, Profile, RelayFrame};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
-
-/// What waits is taken in together, up to here: the more there is to do, the less each costs.
-const INPUTS_AT_ONCE_MAX: usize = 64;
 
 type Answer = oneshot::Sender<Result<Reply, RequestError>>;
 
@@ -82,6 +81,40 @@ struct Unwritten {
     sequence: PersistSequence,
     cluster: Option<ClusterId>,
     messages: Vec<Outgoing>,
+}
+
+/// What is taken in together: the more there is to do, the less each costs.
+struct Gathered<T> {
+    all: Vec<T>,
+    bytes: usize,
+}
+
+impl<T: Serialize> Gathered<T> {
+    fn new(first: T) -> Gathered<T> {
+        Gathered { bytes: wire::encoded_bytes(&first), all: vec![first] }
+    }
+
+    fn has_room(&self) -> bool {
+        self.all.len() < limits::INPUTS_AT_ONCE_MAX && self.bytes < limits::INPUTS_AT_ONCE_BYTES_MAX
+    }
+
+    /// Gives back what is too large to join the others.
+    fn add(&mut self, next: T) -> Result<(), T> {
+        let bytes = self.bytes + wire::encoded_bytes(&next);
+        if bytes > limits::INPUTS_AT_ONCE_BYTES_MAX {
+            return Err(next);
+        }
+        self.bytes = bytes;
+        self.all.push(next);
+        Ok(())
+    }
+
+    fn one(mut self) -> Result<T, Vec<T>> {
+        match self.all.pop() {
+            Some(one) if self.all.is_empty() => Ok(one),
+            last => Err(self.all.into_iter().chain(last).collect()),
+        }
+    }
 }
 
 impl Runner {
@@ -226,44 +259,46 @@ impl Runner {
 
     /// The frame, with those that wait behind it.
     fn frames(&mut self, from: NodeId, frame: Frame) -> Input {
-        let mut frames = vec![(from, frame)];
-        while frames.len() < INPUTS_AT_ONCE_MAX
+        let mut gathered = Gathered::new((from, frame));
+        while gathered.has_room()
             && let Some(event) = self.transport.try_next()
         {
             match event {
-                TransportEvent::Said(RelayFrame::Deliver { from, frame }) => frames.push((from, frame)),
-                other => {
-                    self.event = Some(other);
-                    break;
+                TransportEvent::Said(RelayFrame::Deliver { from, frame }) => {
+                    let Err((from, frame)) = gathered.add((from, frame)) else { continue };
+                    self.event = Some(TransportEvent::Said(RelayFrame::Deliver { from, frame }));
                 }
+                other => self.event = Some(other),
             }
+            break;
         }
-        match frames.pop() {
-            Some((from, frame)) if frames.is_empty() => Input::Frame { from, frame },
-            last => Input::Frames(frames.into_iter().chain(last).collect()),
+        match gathered.one() {
+            Ok((from, frame)) => Input::Frame { from, frame },
+            Err(several) => Input::Frames(several),
         }
     }
 
     /// The request, with those that wait behind it.
     fn requests(&mut self, id: RequestId, request: Request) -> Input {
-        let mut requests = vec![(id, request)];
-        while requests.len() < INPUTS_AT_ONCE_MAX
+        let mut gathered = Gathered::new((id, request));
+        while gathered.has_room()
             && let Ok(order) = self.orders.try_recv()
         {
             match order {
-                Order::Request { id, request, answer } => {
-                    self.answers.insert(id, answer);
-                    requests.push((id, request));
-                }
-                other => {
-                    self.order = Some(other);
-                    break;
-                }
+                Order::Request { id, request, answer } => match gathered.add((id, request)) {
+                    Ok(()) => {
+                        self.answers.insert(id, answer);
+                        continue;
+                    }
+                    Err((id, request)) => self.order = Some(Order::Request { id, request, answer }),
+                },
+                other => self.order = Some(other),
             }
+            break;
         }
-        match requests.pop() {
-            Some((id, request)) if requests.is_empty() => Input::Request { id, request },
-            last => Input::Requests(requests.into_iter().chain(last).collect()),
+        match gathered.one() {
+            Ok((id, request)) => Input::Request { id, request },
+            Err(several) => Input::Requests(several),
         }
     }
 
@@ -338,5 +373,27 @@ impl Runner {
         if tokio::task::spawn_blocking(move || drop((storage, recording))).await.is_err() {
             tracing::error!("the node's files were not closed in order");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gathered_is_bounded_in_number_and_in_bytes() {
+        let mut small = Gathered::new(0_u8);
+        while small.has_room() {
+            small.add(1).unwrap();
+        }
+        assert_eq!(small.one().map_err(|several| several.len()), Err(limits::INPUTS_AT_ONCE_MAX));
+
+        // A length of up to 2 MiB takes 3 bytes.
+        let of_bytes = |bytes: usize| "x".repeat(bytes - 3);
+        let mut half = Gathered::new(of_bytes(limits::INPUTS_AT_ONCE_BYTES_MAX / 2));
+        assert!(half.add(of_bytes(limits::INPUTS_AT_ONCE_BYTES_MAX / 2 + 1)).is_err());
+        assert!(half.add(of_bytes(limits::INPUTS_AT_ONCE_BYTES_MAX / 2)).is_ok());
+        assert!(!half.has_room());
+        assert!(!Gathered::new(of_bytes(limits::INPUTS_AT_ONCE_BYTES_MAX)).has_room());
     }
 }

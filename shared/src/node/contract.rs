@@ -28,14 +28,10 @@ pub enum Input {
         from: NodeId,
         frame: Frame,
     },
-    /// Several that were waiting: what they lead to shares a write, and a message to each peer.
-    Frames(Vec<(NodeId, Frame)>),
     Request {
         id: RequestId,
         request: Request,
     },
-    /// Several that were waiting.
-    Requests(Vec<(RequestId, Request)>),
     /// Whoever asked went away: no reply is wanted any more.
     Abandoned {
         id: RequestId,
@@ -57,7 +53,9 @@ pub enum Input {
     Leaving(bool),
     /// The time of `Ready::deadline` has come. Early and repeated ones do no harm.
     Deadline,
-    /// Like each of them by itself, in order, but what follows from them travels and is written together.
+    /// Several that were waiting: what they lead to shares a write, and a message to each peer. A driver bounds their bytes.
+    Frames(Vec<(NodeId, Frame)>),
+    /// The same.
     Requests(Vec<(RequestId, Request)>),
 }
 

@@ -76,8 +76,9 @@ impl Told {
     }
 
     fn and(self, next: Told) -> Told {
+        let topic = if self.is_routine { next.topic } else { self.topic };
         let is_routine = self.is_routine && next.is_routine;
-        Told { topic: self.topic, is_routine, text: format!("{}; {}", self.text, next.text) }
+        Told { topic, is_routine, text: format!("{}; {}", self.text, next.text) }
     }
 }
 
@@ -179,10 +180,6 @@ impl Teller {
                 let texts: Vec<String> =
                     requests.iter().map(|(id, request)| request_text(*id, request)).collect();
                 Told::news(Topic::Requests, texts.join("; "))
-            }
-            Input::Requests(requests) => {
-                let told = requests.iter().map(|(id, request)| format!("{}: {}", id.0, short(request)));
-                Told::news(Topic::Requests, format!("requests {}", told.collect::<Vec<_>>().join(", ")))
             }
             Input::Abandoned { id } => Told::news(Topic::Requests, format!("request {} is given up", id.0)),
             Input::Persisted(sequence) => {

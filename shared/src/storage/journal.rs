@@ -5,8 +5,8 @@
 //! ```
 //!
 //! An append is one write at the end and one sync. A new generation is written where the present one is not, synced, and then
-//! named by both slots in turn; whichever slot is valid and newest says where the log is. What is after its last record is
-//! zero, always, so that three endings can be told apart when the file is opened:
+//! named by a slot; whichever slot is valid and newest says where the log is. Once what is behind it is zero, both slots call
+//! it settled, and records are appended. So three endings can be told apart when the file is opened:
 //!
 //! * nothing: the log ends here;
 //! * a record of which sectors are missing: the power went before its sync, so nobody was told that it is durable;
@@ -21,14 +21,15 @@ use std::io;
 const FORMAT: u32 = 1;
 const MAGIC: [u8; 8] = *b"wordraft";
 
-const SLOTS: [u64; 2] = [0, SECTOR];
-const SLOT_BYTES: usize = 40;
+/// In different blocks of the file system.
+const SLOTS: [u64; 2] = [0, 4096];
+const SLOT_BYTES: usize = 41;
 
 /// A disk writes a sector as a whole or not at all.
 const SECTOR: u64 = 512;
 
 /// Where records may begin.
-const FRONT: u64 = 4096;
+const FRONT: u64 = 8192;
 
 /// Length of the body, check of the length, checksum of the body.
 const HEADER_BYTES: usize = 16;
@@ -39,6 +40,9 @@ const ALIGNMENT: u64 = 8;
 
 /// The file grows by this: a file system writes to a place inside a file with less ado than behind its end.
 const GROWTH: u64 = 1 << 20;
+
+/// Memory for a record that is kept for the next.
+const RECORD_BYTES_KEPT: usize = 1 << 20;
 
 /// How much is read at a time.
 const WINDOW_BYTES: u64 = 256 << 10;
@@ -63,12 +67,16 @@ struct Generation {
     start: u64,
     /// The end of what it began with: all of that was durable before a slot named it.
     founded: u64,
+    /// What was behind it is gone: only from then on is anything appended.
+    settled: bool,
 }
 
 /// Why there is no record at some place.
 enum NoRecord {
     /// Nothing was ever written there, or not all of it.
     Unwritten,
+    /// A new generation was begun there that no slot names.
+    OfNext,
     Rotten,
 }
 
@@ -82,8 +90,7 @@ impl Journal {
         let length = file.len()?;
         let slots = read_slots(&file, length)?;
         let newest = slots.iter().flatten().max().copied();
-        let is_new = newest.is_none();
-        let live = newest.unwrap_or(Generation { number: 0, start: FRONT, founded: FRONT });
+        let live = newest.unwrap_or(Generation { number: 0, start: FRONT, founded: FRONT, settled: false });
         let mut journal = Journal {
             file: Box::new(file),
             live,
@@ -92,14 +99,15 @@ impl Journal {
             record: Vec::new(),
             failed: false,
         };
-        if is_new {
+        if newest.is_none() {
+            journal.refuse_remains(FRONT + record_bytes(first))?;
             journal.rewrite([first])?;
             journal.replay(see)?;
             return Ok(journal);
         }
-        // As long as the slots differ, nothing was appended to the generation that the newer one names.
-        let end = journal.read(slots.iter().flatten().all(|slot| *slot == live), see)?;
-        journal.settle(end, slots == [Some(live); 2])?;
+        let (last, end) = journal.read(see)?;
+        journal.write_again(last, end)?;
+        journal.settle(end)?;
         Ok(journal)
     }
 
@@ -129,18 +137,18 @@ impl Journal {
                 founded = journal.write_record(number, founded, body)?;
             }
             journal.file.sync_data()?;
-            journal.live = Generation { number, start, founded };
+            journal.live = Generation { number, start, founded, settled: false };
             journal.write_slot(SLOTS[0])?;
-            journal.settle(founded, false)
+            journal.settle(founded)
         })
     }
 
     /// Shows each record to `see` once more.
-    pub fn replay(&self, see: impl FnMut(&[u8]) -> Result<(), StorageError>) -> Result<(), StorageError> {
-        match self.read(true, see)? {
-            end if end == self.tail => Ok(()),
-            end => Err(damaged(end)),
-        }
+    pub fn replay(&mut self, see: impl FnMut(&[u8]) -> Result<(), StorageError>) -> Result<(), StorageError> {
+        self.guarded(|journal| match journal.read(see)? {
+            (_, end) if end == journal.tail => Ok(()),
+            (_, end) => Err(damaged(end)),
+        })
     }
 
     /// What was appended since the generation began, beside what it began with.
@@ -160,16 +168,38 @@ impl Journal {
         result
     }
 
-    /// Makes all that was read durable, and everything behind it zero; then both slots name this generation.
-    fn settle(&mut self, tail: u64, is_named: bool) -> Result<(), StorageError> {
+    /// Makes all up to `tail` durable, and everything behind it zero; then both slots say so.
+    fn settle(&mut self, tail: u64) -> Result<(), StorageError> {
         self.file.set_len(tail)?;
         self.length = tail;
         self.tail = tail;
         self.file.sync_data()?;
-        match is_named {
-            true => Ok(()),
-            false => SLOTS.into_iter().try_for_each(|slot| self.write_slot(slot)),
+        self.live.settled = true;
+        SLOTS.into_iter().try_for_each(|slot| self.write_slot(slot))
+    }
+
+    /// After a sync that failed, a system may show what the disk does not have, and take it for written. Only the last record
+    /// can be such a one.
+    fn write_again(&self, last: u64, end: u64) -> Result<(), StorageError> {
+        let mut record = vec![0; (end - last) as usize];
+        self.file.read(last, &mut record)?;
+        Ok(self.file.write(last, &record)?)
+    }
+
+    /// A file without slots is new only if nobody has ever written to it, but for a record that was to be its first.
+    fn refuse_remains(&self, from: u64) -> Result<(), StorageError> {
+        let mut window = self.window();
+        for at in (from..self.length).step_by(SECTOR as usize) {
+            let sector = window.bytes(at, SECTOR.min(self.length - at))?.unwrap_or_default();
+            if !is_blank(sector) {
+                return Err(StorageError::Damaged("the front of the file is gone".to_owned()));
+            }
         }
+        Ok(())
+    }
+
+    fn window(&self) -> Window<'_> {
+        Window { file: &*self.file, length: self.length, start: 0, bytes: Vec::new() }
     }
 
     fn write_slot(&self, at: u64) -> Result<(), StorageError> {
@@ -191,25 +221,27 @@ impl Journal {
         self.record.extend_from_slice(body);
         self.record.resize((end - at) as usize, FILL);
         self.file.write(at, &self.record)?;
+        self.record.shrink_to(RECORD_BYTES_KEPT);
         Ok(end)
     }
 
-    /// Returns the end of the last record.
+    /// Returns where the last record begins and ends.
     fn read(
         &self,
-        is_settled: bool,
         mut see: impl FnMut(&[u8]) -> Result<(), StorageError>,
-    ) -> Result<u64, StorageError> {
-        let Generation { number, start, founded } = self.live;
-        let mut window = Window { file: &*self.file, length: self.length, start: 0, bytes: Vec::new() };
-        let mut at = start;
-        while at < founded || is_settled {
+    ) -> Result<(u64, u64), StorageError> {
+        let Generation { number, start, founded, settled } = self.live;
+        let mut window = self.window();
+        let (mut last, mut at) = (start, start);
+        while at < founded || settled {
             match window.record(number, at)? {
                 Ok(body) => {
                     see(body)?;
+                    last = at;
                     at += record_bytes(body);
                     continue;
                 }
+                Err(NoRecord::OfNext) if at >= founded => break,
                 Err(NoRecord::Unwritten) if at >= founded => {}
                 Err(_) => return Err(damaged(at)),
             }
@@ -218,7 +250,7 @@ impl Journal {
                 false => break,
             }
         }
-        Ok(at)
+        Ok((last, at))
     }
 }
 
@@ -230,8 +262,9 @@ impl Generation {
         for (place, value) in slot[12..36].chunks_mut(8).zip([self.number, self.start, self.founded]) {
             place.copy_from_slice(&value.to_le_bytes());
         }
-        let check = blake3::hash(&slot[..36]);
-        slot[36..].copy_from_slice(&check.as_bytes()[..4]);
+        slot[36] = self.settled.into();
+        let check = blake3::hash(&slot[..37]);
+        slot[37..].copy_from_slice(&check.as_bytes()[..4]);
         slot
     }
 
@@ -242,7 +275,7 @@ impl Generation {
             return Err(StorageError::OtherFormat { theirs: format.into(), ours: FORMAT.into() });
         }
         let [number, start, founded] = [12, 20, 28].map(|at| u64::from_le_bytes(take(&slot, at)));
-        let generation = Generation { number, start, founded };
+        let generation = Generation { number, start, founded, settled: slot[36] == 1 };
         let is_sound = slot == generation.to_slot()
             && number < u64::MAX
             && FRONT <= start
@@ -254,18 +287,18 @@ impl Generation {
 
 fn read_slots(file: &impl StorageBackend, length: u64) -> Result<[Option<Generation>; 2], StorageError> {
     let mut slots = [None; 2];
-    let mut is_blank = true;
+    let mut are_blank = true;
     for (slot, at) in slots.iter_mut().zip(SLOTS) {
         let mut bytes = [0; SLOT_BYTES];
         let there = length.saturating_sub(at).min(SLOT_BYTES as u64) as usize;
         if there > 0 {
             file.read(at, &mut bytes[..there])?;
         }
-        is_blank &= bytes == [0; SLOT_BYTES];
+        are_blank &= is_blank(&bytes);
         *slot = Generation::from_slot(bytes, length)?;
     }
     match slots {
-        [None, None] if !is_blank => {
+        [None, None] if !are_blank => {
             Err(StorageError::Damaged("the file does not begin like a log".to_owned()))
         }
         _ => Ok(slots),
@@ -299,8 +332,7 @@ impl Window<'_> {
         let Some(found) = self.bytes(at, HEADER_BYTES as u64)? else { return Ok(Err(NoRecord::Unwritten)) };
         let (length, check) = (u32::from_le_bytes(take(found, 0)), take::<8>(found, 8));
         if found == header(generation + 1, at, length, &check) {
-            // The beginning of a new generation that no slot names.
-            return Ok(Err(NoRecord::Unwritten));
+            return Ok(Err(NoRecord::OfNext));
         }
         if found != header(generation, at, length, &check) {
             return Ok(Err(doubt(at, found)));
@@ -334,13 +366,16 @@ impl Window<'_> {
 fn doubt(at: u64, bytes: &[u8]) -> NoRecord {
     let first = (SECTOR - at % SECTOR).min(bytes.len() as u64) as usize;
     let (first, rest) = bytes.split_at(first);
-    let is_blank = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
     let is_cut_off = bytes.last() != Some(&FILL) && bytes.len() > HEADER_BYTES;
     if is_cut_off || is_blank(first) || rest.chunks(SECTOR as usize).any(is_blank) {
         NoRecord::Unwritten
     } else {
         NoRecord::Rotten
     }
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 fn record_bytes(body: &[u8]) -> u64 {

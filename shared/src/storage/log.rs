@@ -80,9 +80,11 @@ impl LogStore {
 
     fn rewrite<'a>(
         &mut self,
-        operations: impl IntoIterator<Item = &'a PersistOp>,
+        operations: impl IntoIterator<Item = &'a PersistOp, IntoIter: Clone>,
     ) -> Result<(), StorageError> {
-        let mut reader = Reader::default();
+        let operations = operations.into_iter();
+        let keeps_snapshot = operations.clone().all(|operation| Write::of(operation).is_some());
+        let mut reader = Reader { passes_over_snapshot: !keeps_snapshot, ..Reader::default() };
         self.journal.replay(|record| reader.take(record))?;
         let (mut cluster, mut stored) = reader.finish()?;
         for operation in operations {
@@ -121,6 +123,9 @@ impl Write<'_> {
 struct Reader {
     beginning: Option<Beginning>,
     snapshot: Vec<u8>,
+    snapshot_bytes: u64,
+    /// Another one takes its place.
+    passes_over_snapshot: bool,
     entries: Vec<Entry>,
 }
 
@@ -130,8 +135,11 @@ impl Reader {
             self.beginning = Some(decode("the beginning of the log", record)?);
             return Ok(());
         };
-        if beginning.snapshot.as_ref().is_some_and(|snapshot| (self.snapshot.len() as u64) < snapshot.bytes) {
-            self.snapshot.extend_from_slice(record);
+        if beginning.snapshot.as_ref().is_some_and(|snapshot| self.snapshot_bytes < snapshot.bytes) {
+            self.snapshot_bytes += record.len() as u64;
+            if !self.passes_over_snapshot {
+                self.snapshot.extend_from_slice(record);
+            }
             return Ok(());
         }
         for write in decode::<Writes>("a record of the log", record)? {
@@ -147,7 +155,7 @@ impl Reader {
     fn finish(self) -> Result<(Option<ClusterId>, Stored), StorageError> {
         let Beginning { cluster, hard_state, snapshot } = self.beginning.unwrap_or_default();
         let snapshot = match snapshot {
-            Some(SnapshotRecord { meta, bytes }) if bytes == self.snapshot.len() as u64 => {
+            Some(SnapshotRecord { meta, bytes }) if bytes == self.snapshot_bytes => {
                 Some(Snapshot { meta, data: self.snapshot.into() })
             }
             Some(_) => return Err(StorageError::Damaged("the snapshot is not whole".to_owned())),

@@ -57,7 +57,7 @@ impl MemoryDisk {
             match rng.below(3) {
                 0 => {}
                 1 => write.carry_out(&mut survivor),
-                _ => write.torn(rng).carry_out(&mut survivor),
+                _ => write.torn(rng).iter().for_each(|part| part.carry_out(&mut survivor)),
             }
         }
         platter.current = survivor.clone();
@@ -126,16 +126,20 @@ impl Write {
         }
     }
 
-    /// The part of it that reached the disk: whole sectors from its beginning.
-    fn torn(self, rng: &mut Rng) -> Write {
-        match self {
-            Write::Bytes { offset, mut bytes } => {
-                let sectors = bytes.len().div_ceil(SECTOR_BYTES) as u64;
-                bytes.truncate(rng.below(sectors + 1) as usize * SECTOR_BYTES);
-                Write::Bytes { offset, bytes }
+    /// The parts of it that reached the disk: any of the sectors that it touches.
+    fn torn(self, rng: &mut Rng) -> Vec<Write> {
+        let Write::Bytes { offset, bytes } = self else { return vec![self] };
+        let first = SECTOR_BYTES - offset as usize % SECTOR_BYTES;
+        let (first, rest) = bytes.split_at(first.min(bytes.len()));
+        let mut at = offset;
+        let mut parts = Vec::new();
+        for sector in std::iter::once(first).chain(rest.chunks(SECTOR_BYTES)) {
+            if rng.below(4) > 0 {
+                parts.push(Write::Bytes { offset: at, bytes: sector.to_vec() });
             }
-            whole @ Write::Length(_) => whole,
+            at += sector.len() as u64;
         }
+        parts
     }
 }
 

@@ -38,11 +38,14 @@ pub enum DecodeError {
 /// Encodes a value behind its protocol's version byte.
 pub fn encode<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
     // Measured first: growing would allocate, and copy, several times.
-    let size =
-        postcard::experimental::serialized_size(value).expect("every type of this protocol has a size");
-    let mut bytes = Vec::with_capacity(1 + size);
+    let mut bytes = Vec::with_capacity(1 + encoded_bytes(value));
     bytes.push(version);
     serialize_with_flavor(value, Append(bytes)).expect("postcard writes every type of this protocol to a Vec")
+}
+
+/// What a value takes when it is encoded, without the version.
+pub fn encoded_bytes<T: Serialize>(value: &T) -> usize {
+    postcard::experimental::serialized_size(value).expect("every type of this protocol has a size")
 }
 
 /// Writes slices at once, where postcard's own flavor for any collection writes byte after byte.
