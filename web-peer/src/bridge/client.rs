@@ -5,7 +5,7 @@ use super::{
     UploadProgress, Uploaded, from_value, post, post_with,
 };
 use futures_channel::oneshot;
-use shared::node::api::{ErrorCode, Event, Reply, Request, RequestError};
+use shared::node::api::{Event, Reply, Request, RequestError};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -79,19 +79,22 @@ impl Client {
 
     /// Asks the node. Every request is answered, at the latest when the node stops.
     pub async fn request(&self, request: Request) -> Result<Reply, RequestError> {
-        self.requests(vec![request]).await.pop().unwrap_or_else(|| Err(stopped()))
+        let is_change = request.is_change();
+        self.requests(vec![request]).await.pop().unwrap_or_else(|| Err(stopped(is_change)))
     }
 
     /// Asks many things at once, which costs the page, the node and the cluster far less than one after the other. Each has an
     /// answer of its own, in the order of the requests; they come when all are there.
     pub async fn requests(&self, requests: Vec<Request>) -> Vec<Result<Reply, RequestError>> {
         let id = self.next_call();
-        let count = requests.len();
+        let are_changes: Vec<bool> = requests.iter().map(Request::is_change).collect();
         let (done, answers) = oneshot::channel();
         self.0.calls.borrow_mut().insert(id, done);
         let abandon = AbandonOnDrop { client: self, id };
         self.post(&ToWorker::Requests { id, requests });
-        let results = answers.await.unwrap_or_else(|oneshot::Canceled| vec![Err(stopped()); count]);
+        let results = answers.await.unwrap_or_else(|oneshot::Canceled| {
+            are_changes.into_iter().map(|is_change| Err(stopped(is_change))).collect()
+        });
         drop(abandon);
         results
     }
@@ -112,7 +115,7 @@ impl Client {
         {
             self.0.uploads.borrow_mut().remove(&id);
         }
-        let result = answer.await.unwrap_or_else(|oneshot::Canceled| Err(stopped()));
+        let result = answer.await.unwrap_or_else(|oneshot::Canceled| Err(stopped(true)));
         drop(abandon);
         result
     }
@@ -265,10 +268,6 @@ impl Drop for AbandonOnDrop<'_> {
     }
 }
 
-fn stopped() -> RequestError {
-    RequestError {
-        code: ErrorCode::NotReady,
-        message: "this tab's node has stopped".to_owned(),
-        hint: "start it again, or reload the page".to_owned(),
-    }
+fn stopped(is_change: bool) -> RequestError {
+    RequestError::stopped(is_change, "this tab's node has stopped", "start it again, or reload the page")
 }

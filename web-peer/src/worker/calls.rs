@@ -10,6 +10,12 @@ use std::collections::BTreeMap;
 
 type Answer = Result<Reply, RequestError>;
 
+/// Who waits, and whether for a change.
+struct Waiting {
+    caller: Caller,
+    is_change: bool,
+}
+
 enum Caller {
     /// The request at this place of a call.
     Page(CallId, usize),
@@ -19,7 +25,7 @@ enum Caller {
 #[derive(Default)]
 pub struct Calls {
     last: u64,
-    waiting: BTreeMap<RequestId, Caller>,
+    waiting: BTreeMap<RequestId, Waiting>,
     page: BTreeMap<CallId, PageCall>,
 }
 
@@ -31,8 +37,8 @@ struct PageCall {
 
 impl Calls {
     /// A name for the request of an upload, or an answer at once when too many wait.
-    pub fn add_upload(&mut self, reply: oneshot::Sender<Answer>) -> Option<RequestId> {
-        self.add(Caller::Upload(reply))
+    pub fn add_upload(&mut self, request: &Request, reply: oneshot::Sender<Answer>) -> Option<RequestId> {
+        self.add(request, Caller::Upload(reply))
     }
 
     /// Names for those of the page's requests that the node is to answer.
@@ -44,10 +50,12 @@ impl Calls {
             self.page.insert(call, PageCall { answers: vec![None; missing], missing });
         }
         let places = requests.into_iter().enumerate();
-        places.filter_map(|(place, request)| Some((self.add(Caller::Page(call, place))?, request))).collect()
+        places
+            .filter_map(|(place, request)| Some((self.add(&request, Caller::Page(call, place))?, request)))
+            .collect()
     }
 
-    fn add(&mut self, caller: Caller) -> Option<RequestId> {
+    fn add(&mut self, request: &Request, caller: Caller) -> Option<RequestId> {
         if self.waiting.len() >= limits::REQUESTS_WAITING_MAX {
             let busy = RequestError {
                 code: ErrorCode::Busy,
@@ -59,12 +67,12 @@ impl Calls {
         }
         self.last += 1;
         let id = RequestId(self.last);
-        self.waiting.insert(id, caller);
+        self.waiting.insert(id, Waiting { caller, is_change: request.is_change() });
         Some(id)
     }
 
     pub fn answer(&mut self, id: RequestId, answer: Answer) {
-        if let Some(caller) = self.waiting.remove(&id) {
+        if let Some(Waiting { caller, .. }) = self.waiting.remove(&id) {
             self.tell(caller, answer);
         }
     }
@@ -92,8 +100,7 @@ impl Calls {
         if self.page.remove(&call).is_none() {
             return Vec::new();
         }
-        let is_its =
-            |_: &RequestId, caller: &mut Caller| matches!(caller, Caller::Page(id, _) if *id == call);
+        let is_its = |_: &RequestId, waiting: &mut Waiting| matches!(waiting.caller, Caller::Page(id, _) if id == call);
         self.waiting.extract_if(.., is_its).map(|(id, _)| id).collect()
     }
 }
@@ -101,12 +108,9 @@ impl Calls {
 /// Whoever waits for a node that has ended is told so.
 impl Drop for Calls {
     fn drop(&mut self) {
-        for (_, caller) in std::mem::take(&mut self.waiting) {
-            let stopped = RequestError {
-                code: ErrorCode::NotReady,
-                message: "the node that was asked has stopped".to_owned(),
-                hint: "ask again".to_owned(),
-            };
+        for Waiting { caller, is_change } in std::mem::take(&mut self.waiting).into_values() {
+            let stopped =
+                RequestError::stopped(is_change, "the node that was asked has stopped", "ask again");
             self.tell(caller, Err(stopped));
         }
     }

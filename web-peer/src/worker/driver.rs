@@ -196,7 +196,7 @@ impl Driver {
             }
             Signal::WriteTurn => self.write_turns.came(),
             Signal::Call { request, reply } => {
-                if let Some(id) = self.calls.add_upload(reply) {
+                if let Some(id) = self.calls.add_upload(&request, reply) {
                     return self.feed(Input::Request { id, request });
                 }
             }
