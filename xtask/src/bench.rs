@@ -52,10 +52,11 @@ fn tabs(workspace: &Workspace, options: &[String]) -> anyhow::Result<()> {
 fn clusters(workspace: &Workspace) -> anyhow::Result<Command> {
     let data = workspace.target().join("bench-data");
     std::fs::create_dir_all(&data)?;
-    check(&mut workspace.cargo(&["build", "--release", "--locked", "--package", "relay"]))?;
+    // What is put on a server: etcd's package is no less.
+    check(&mut workspace.cargo(&["build", "--profile", "dist", "--locked", "--package", "relay"]))?;
     let mut command = cargo(workspace, "run");
     command.args(["--profile", "clients", "--package", "clusters", "--"]);
-    command.env("TMPDIR", data).env("WORDRAFT", workspace.target().join("release/wordraft"));
+    command.env("TMPDIR", data).env("WORDRAFT", workspace.target().join("dist/wordraft"));
     Ok(command)
 }
 

@@ -123,8 +123,13 @@ async fn run(global: &Global, command: Command, output: &mut Output) -> Result<(
     end
 }
 
+/// Half of the processors carry messages and answer requests; logs, blocks and counting have threads of their own. A worker more
+/// than there is work for costs: on two processors, two workers took 585 µs of processor time for a write to three nodes and
+/// their relay, one takes 337 µs.
 fn start_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.div_ceil(2))
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("threads cannot be started: {error}")))
