@@ -3,8 +3,8 @@
 //! Clients put, compare, delete and read a few keys, each one thing after the other, at whichever member they come to. Who
 //! is not answered in time turns to another member and will never know what became of it. Watchers listen to all changes.
 //!
-//! Everything that anybody is told about a version has to agree at once ([`Chronicle`]); in the end one order of events
-//! has to explain all answers ([`History`]), and the cluster has to hold what the changes come to.
+//! Everything that anybody is told about a version has to agree at once ([`Chronicle`](chronicle::Chronicle)); in the end one order of events
+//! has to explain all answers ([`History`](history::History)), and the cluster has to hold what the changes come to.
 
 mod chronicle;
 mod clients;
