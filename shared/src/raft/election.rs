@@ -61,6 +61,7 @@ impl Raft {
 
     pub(super) fn trust_leader(&mut self, leader: NodeId) {
         self.leader_contact = Some(self.now);
+        self.is_in_the_way = false;
         self.prompt_attempts = 0;
         self.reset_election_deadline();
         if self.doubted.is_some_and(|(doubted, until)| doubted == leader && self.now < until) {
@@ -95,9 +96,19 @@ impl Raft {
     }
 
     /// Voters stand for election. So does a member that the newest configuration leaves out, as long as that one may
-    /// not be committed: it can be the only one that is able to commit it (§4.2.2).
+    /// not be committed: it can be the only one that is able to commit it (§4.2.2). And so does one that is in the way.
     pub(super) fn may_stand(&self) -> bool {
-        self.log.possible_configurations().any(|membership| membership.is_voter(self.id))
+        self.is_in_the_way
+            || self.log.possible_configurations().any(|membership| membership.is_voter(self.id))
+    }
+
+    /// A candidate needs this vote and does not get it, because its log is behind. By its own log this member has no vote
+    /// to stand with; but if nobody else's log is as new, nobody else can win. Voters have a chance first: patience begins.
+    fn get_out_of_the_way(&mut self) {
+        if !self.may_stand() && !self.config.broken(Mutation::LearnersNeverStand) {
+            self.is_in_the_way = true;
+            self.reset_election_deadline();
+        }
     }
 
     pub(super) fn election_timeout_passed(&mut self) {
@@ -173,6 +184,7 @@ impl Raft {
     }
 
     fn become_leader(&mut self) {
+        self.is_in_the_way = false;
         self.prompt_attempts = 0;
         let last = self.log.last();
         let leadership = Leadership::new(self.id, &self.log, last, self.now, self.farewell());
@@ -227,6 +239,7 @@ impl Raft {
         } else if self.is_sticky_towards(from) {
             Some(Refusal::LeaderAlive)
         } else if !self.is_up_to_date(last) {
+            self.get_out_of_the_way();
             Some(Refusal::LogBehind)
         } else if self.stands_before(from, request, last) {
             Some(Refusal::Stands)

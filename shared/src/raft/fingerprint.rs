@@ -32,6 +32,7 @@ impl Raft {
             promised_until,
             election_deadline: _,
             asked_at: _,
+            is_in_the_way,
             prompt_attempts,
             snapshot_not_before,
             incoming,
@@ -39,6 +40,7 @@ impl Raft {
         } = self;
         debug_assert!(output.is_empty(), "the output is taken first");
         (id, priority, hard_state, log, leader, prompt_attempts, snapshot_not_before, incoming).hash(hasher);
+        is_in_the_way.hash(hasher);
         leader_contact.map(|at| self.is_long_ago(at)).hash(hasher);
         doubted.filter(|(_, until)| self.now < *until).map(|(leader, _)| leader).hash(hasher);
         writes.fingerprint(hasher);

@@ -27,6 +27,7 @@
 //! | stickiness (§4.2.3) | `election` | nobody helps to unseat a leader that was heard just now |
 //! | check-quorum (§6.2) | `heartbeat` | a leader without a majority makes way, and so does one whose disk hangs |
 //! | prompt election | `election` | a notice that the leader's connection closed replaces the wait, and may be wrong |
+//! | learners that stand | `election` | one with the newest log refuses its vote to whoever needs it: only itself can win |
 //! | priority | `election` | servers stand before tabs; it lengthens patience and never refuses a vote |
 //! | pipelining (§10.2.2) | `replication`, `progress` | entries leave ahead of acknowledgements, within a window |
 //! | parallel writes (§10.2.1) | `writes` | the leader sends while it writes, and counts itself when it has written |
@@ -145,6 +146,8 @@ pub struct Raft {
     election_deadline: Time,
     /// When this member last asked who would vote for it.
     asked_at: Time,
+    /// Without a vote, it has refused a candidate for the sake of its own log. Until a leader is heard.
+    is_in_the_way: bool,
     prompt_attempts: u8,
     /// A snapshot that was too large is not asked for again before the log has come so far.
     snapshot_not_before: Index,
@@ -201,6 +204,7 @@ impl Raft {
             promised_until: now,
             election_deadline: now,
             asked_at: Time::ZERO,
+            is_in_the_way: false,
             prompt_attempts: 0,
             snapshot_not_before: Index::ZERO,
             incoming: None,

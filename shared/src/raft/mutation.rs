@@ -13,6 +13,8 @@ pub enum Mutation {
     HalfIsMajority,
     /// A member votes only if it knows itself to be a voter.
     LearnersDoNotVote,
+    /// A member without a vote never stands, even when it keeps all others from winning.
+    LearnersNeverStand,
     /// A pre-candidate that is refused does not take over the higher term.
     RefusalTeachesNothing,
     /// A message of a lower term is ignored without a word.

@@ -77,7 +77,7 @@ fn pre_vote_with_a_stale_log_is_refused() {
 }
 
 #[test]
-fn a_learner_never_stands() {
+fn a_learner_never_stands_unasked() {
     let mut cluster = Cluster::from_disks(Config::default(), [(1, Stored::default())]);
     cluster.run_for(ms(10_000));
     assert_eq!(cluster.role(n(1)), Role::Learner);

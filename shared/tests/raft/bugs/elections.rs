@@ -79,6 +79,22 @@ pub fn a_learner_votes_when_it_is_asked(config: Config) {
     assert_eq!(cluster.role(n(3)), Role::Follower);
 }
 
+/// n3 led last, gave its entry to n4 alone, and lost its disk. n1 had made n4 a voter before, and n4 never heard of it.
+/// Of every configuration a majority is left; but n4 gives its vote to no older log, and n1 cannot win without it.
+pub fn a_learner_whose_log_is_the_newest_stands_when_its_vote_is_needed(config: Config) {
+    let mut behind = disk(&[1, 2, 3], &[1], 3);
+    let learner = Membership { voters: ids(&[1, 2, 3]), learners: ids(&[4]), ..Membership::default() };
+    behind.entries[0].payload = Payload::Membership(learner.into());
+    let second = |of: Stored| Entry { index: Index::new(2), ..of.entries[0].clone() };
+    let (mut promoting, mut newest) = (behind.clone(), behind.clone());
+    promoting.entries.push(Entry { term: Term::new(2), ..second(disk(&[1, 2, 3, 4], &[1], 1)) });
+    newest.entries.push(Entry { term: Term::new(3), payload: Payload::Noop, ..second(behind.clone()) });
+    let mut cluster = Cluster::from_disks(config, [(1, promoting), (2, behind), (4, newest)]);
+    let voter = cluster.elect_among(&[1, 2]);
+    assert_eq!(cluster.role(n(4)), Role::Learner, "it led only as long as it had to, and {voter} leads");
+    cluster.commit("again");
+}
+
 /// The driver looks at the clock far more often than anything is due.
 pub fn looking_at_the_clock_does_not_begin_patience_again(config: Config) {
     let mut cluster = Cluster::with_config(3, config);

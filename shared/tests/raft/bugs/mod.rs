@@ -51,6 +51,7 @@ bugs! {
     14 commits::an_acknowledgement_of_an_earlier_term_counts_for_nothing without [OldTermsAnswer];
     15 commits::an_acknowledgement_of_a_write_says_nothing_about_what_came_to_its_place without [OldWritesCountForNew];
     16 elections::a_learner_votes_when_it_is_asked without [LearnersDoNotVote];
+    16 elections::a_learner_whose_log_is_the_newest_stands_when_its_vote_is_needed without [LearnersNeverStand];
     17 configurations::a_removed_leader_hands_over_once_its_removal_is_committed without [RemovedLeaderStays];
     17 configurations::the_last_message_to_a_removed_member_may_be_lost without [FarewellForgotten];
     17 configurations::the_notice_of_a_removal_is_repeated_until_it_is_answered without [FarewellForgotten];
