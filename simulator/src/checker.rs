@@ -51,11 +51,15 @@ pub struct Checkers {
     by_cluster: BTreeMap<Option<ClusterId>, Checker>,
 }
 
+/// An entry, as far as it has to be compared.
+type Known = (Term, Hash);
+
 #[derive(Default)]
 struct Checker {
     leaders: BTreeMap<Term, NodeId>,
-    /// The log of the cluster, by the hash of each entry.
-    committed: BTreeMap<Index, (Term, Hash)>,
+    /// The log of the cluster, by the hash of each entry, and the term in which it was first seen committed. That is the
+    /// term of the leader that committed it, which is looked at before it can tell anybody.
+    committed: BTreeMap<Index, (Known, Term)>,
     /// What each running process had committed when it was last looked at.
     commits: BTreeMap<NodeId, Index>,
     digests: BTreeMap<Index, u64>,
@@ -92,9 +96,9 @@ impl Checker {
             return Err(Violation::CommitWentBack { node, before, after });
         }
         for entry in disk.entries(before.next(), after) {
-            let known =
-                *self.committed.entry(entry.index).or_insert_with(|| (entry.term, fingerprint(entry)));
-            if known != (entry.term, fingerprint(entry)) {
+            let (first, _) =
+                *self.committed.entry(entry.index).or_insert_with(|| (known(entry), seen.raft.term));
+            if first != known(entry) {
                 return Err(Violation::OtherEntry { node, index: entry.index });
             }
         }
@@ -114,20 +118,26 @@ impl Checker {
         if seen.raft.ready {
             return Ok(());
         }
-        let earlier = self.committed.iter().filter(|(_, (committed_in, _))| *committed_in < term);
-        if let Some((&index, _)) = earlier.clone().next_back()
+        if let Some((index, _)) = self.owed_by(term).next_back()
             && index > seen.raft.last.index
         {
             return Err(Violation::IncompleteLeader { node, term, index });
         }
         let own: BTreeMap<Index, &Entry> =
             disk.entries(seen.raft.first, seen.raft.last.index).map(|entry| (entry.index, entry)).collect();
-        for (&index, known) in earlier {
-            if own.get(&index).is_some_and(|entry| (entry.term, fingerprint(entry)) != *known) {
+        for (index, expected) in self.owed_by(term) {
+            if own.get(&index).is_some_and(|entry| known(entry) != expected) {
                 return Err(Violation::IncompleteLeader { node, term, index });
             }
         }
         Ok(())
+    }
+
+    /// What was committed in a term before `term` (§3.6.3). An entry of an earlier term may be committed by a later leader:
+    /// a leader between the two, asleep since its election, need not have it.
+    fn owed_by(&self, term: Term) -> impl DoubleEndedIterator<Item = (Index, Known)> {
+        let earlier = self.committed.iter().filter(move |(_, (_, committed_in))| *committed_in < term);
+        earlier.map(|(index, (known, _))| (*index, *known))
     }
 
     fn check_state(&mut self, seen: &Inspection) -> Result<(), Violation> {
@@ -139,10 +149,26 @@ impl Checker {
     }
 }
 
-fn fingerprint(entry: &Entry) -> Hash {
-    match &entry.payload {
+fn known(entry: &Entry) -> Known {
+    let hash = match &entry.payload {
         Payload::Noop => Hash::of(b"noop"),
         Payload::Command(command) => Hash::of(command),
         Payload::Membership(membership) => Hash::of(format!("{membership:?}").as_bytes()),
+    };
+    (entry.term, hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_owes_what_was_committed_in_an_earlier_term_whatever_the_term_of_the_entry() {
+        let mut checker = Checker::default();
+        let of_term_6 = (Term::new(6), Hash::of(b"noop"));
+        checker.committed.insert(Index::new(1), (of_term_6, Term::new(6)));
+        checker.committed.insert(Index::new(2), (of_term_6, Term::new(8)));
+        let owed = |term| checker.owed_by(Term::new(term)).map(|(index, _)| index.get()).collect::<Vec<_>>();
+        assert_eq!((owed(6), owed(7), owed(8), owed(9)), (vec![], vec![1], vec![1], vec![1, 2]));
     }
 }
