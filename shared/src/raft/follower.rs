@@ -102,6 +102,9 @@ pub(super) fn check_append(term: Term, previous: Position, entries: &[Entry]) ->
         }
         if let Payload::Membership(membership) = &entry.payload {
             membership.check().map_err(|_| StepError::Malformed("an impossible configuration"))?;
+        } else if before.index == Index::ZERO {
+            // Snapshots of such a log would have no configuration, and no disk with one would be read again.
+            return Err(StepError::Malformed("a log that does not begin with a configuration"));
         }
         before = entry.position();
     }

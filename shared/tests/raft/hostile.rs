@@ -324,3 +324,14 @@ fn settings_that_cannot_work_are_refused() {
         assert_eq!(config.check(), expected, "{config:?}");
     }
 }
+
+/// Found by the random messages above: a snapshot of what is left would not be read again.
+#[test]
+fn nobody_takes_away_the_configuration_that_a_log_begins_with() {
+    let mut cluster = Cluster::new(3);
+    let entry = Entry { term: Term::new(2), index: Index::new(1), payload: Payload::Noop };
+    let (previous, commit) = (Position::ZERO, Index::new(1));
+    let append = Message::Append { term: entry.term, previous, entries: vec![entry].into(), commit };
+    assert!(matches!(cluster.step(n(1), n(2), append), Err(StepError::Malformed(_))));
+    assert_eq!(cluster.status(n(1)).membership.voters, ids(&[1, 2, 3]));
+}
