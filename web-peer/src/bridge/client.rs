@@ -2,18 +2,23 @@
 
 use super::{
     Attachment, CallId, Connection, READY, SelfView, Start, StorageView, ToPage, ToWorker, UploadOptions,
-    UploadProgress, Uploaded, from_value, post, post_with,
+    UploadProgress, Uploaded, from_value, in_pieces, post, post_with,
 };
 use futures_channel::oneshot;
+use shared::limits;
 use shared::node::api::{Event, Reply, Request, RequestError};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, MessageEvent, Worker};
 
 /// Where trunk puts the script that loads the node's worker. Absolute, because the page lives under `/r/ROOM`.
 const WORKER_SCRIPT: &str = "/worker_loader.js";
+
+/// Requests in one message: far below its own bound, far more than a message costs.
+const REQUESTS_BYTES_MAX: usize = 1 << 20;
 
 /// What the node says without being asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,17 +91,34 @@ impl Client {
     /// Asks many things at once, which costs the page, the node and the cluster far less than one after the other. Each has an
     /// answer of its own, in the order of the requests; they come when all are there.
     pub async fn requests(&self, requests: Vec<Request>) -> Vec<Result<Reply, RequestError>> {
+        if self.0.ended.get() {
+            return requests.iter().map(|_| Err(never_asked())).collect();
+        }
+        let pieces = in_pieces(requests, limits::REQUESTS_WAITING_MAX, REQUESTS_BYTES_MAX);
+        // All are sent before the first is waited for.
+        let calls: Vec<_> = pieces.into_iter().map(|requests| self.call(requests)).collect();
+        let mut results = Vec::new();
+        for call in calls {
+            results.extend(call.await);
+        }
+        results
+    }
+
+    /// Sends one message at once, and waits for what answers it.
+    fn call(&self, requests: Vec<Request>) -> impl Future<Output = Vec<Result<Reply, RequestError>>> {
         let id = self.next_call();
         let are_changes: Vec<bool> = requests.iter().map(Request::is_change).collect();
         let (done, answers) = oneshot::channel();
         self.0.calls.borrow_mut().insert(id, done);
         let abandon = AbandonOnDrop { client: self, id };
         self.post(&ToWorker::Requests { id, requests });
-        let results = answers.await.unwrap_or_else(|oneshot::Canceled| {
-            are_changes.into_iter().map(|is_change| Err(stopped(is_change))).collect()
-        });
-        drop(abandon);
-        results
+        async move {
+            let results = answers.await.unwrap_or_else(|oneshot::Canceled| {
+                are_changes.into_iter().map(|is_change| Err(stopped(is_change))).collect()
+            });
+            drop(abandon);
+            results
+        }
     }
 
     /// Stores a text, and counts it if `options` say so. A text that was pasted is a `Blob` as well.
@@ -106,6 +128,9 @@ impl Client {
         options: UploadOptions,
         on_progress: impl Fn(UploadProgress) + 'static,
     ) -> Result<Uploaded, RequestError> {
+        if self.0.ended.get() {
+            return Err(never_asked());
+        }
         let id = self.next_call();
         let (done, answer) = oneshot::channel();
         self.0.uploads.borrow_mut().insert(id, PendingUpload { on_progress: Box::new(on_progress), done });
@@ -266,6 +291,11 @@ impl Drop for AbandonOnDrop<'_> {
             self.client.post(&ToWorker::Abandon { id: self.id });
         }
     }
+}
+
+/// As for a question: nothing can have happened.
+fn never_asked() -> RequestError {
+    stopped(false)
 }
 
 fn stopped(is_change: bool) -> RequestError {

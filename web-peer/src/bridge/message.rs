@@ -52,6 +52,11 @@ pub fn post_with<T: Serialize>(target: &JsValue, message: &T, attachment: Attach
     }
 }
 
+/// Whether the receiver will read it, with its version's byte.
+pub fn fits<T: Serialize>(message: &T) -> bool {
+    wire::encoded_bytes(message) < MESSAGE_BYTES_MAX
+}
+
 /// Reads what [`post`] or [`post_with`] sent.
 pub fn from_value<T: DeserializeOwned>(value: &JsValue) -> Result<(T, Attachment), DecodeError> {
     let Some(pair) = value.dyn_ref::<Array>() else { return Ok((decode(value)?, Attachment::None)) };

@@ -6,9 +6,13 @@
 
 mod client;
 mod message;
+mod pieces;
+#[cfg(all(test, target_arch = "wasm32"))]
+mod tests;
 
 pub use client::{Client, ClientError, Notice};
-pub use message::{Attachment, READY, from_value, post, post_with};
+pub use message::{Attachment, READY, fits, from_value, post, post_with};
+pub use pieces::in_pieces;
 
 use serde::{Deserialize, Serialize};
 use shared::ids::{DocumentId, JobId, NodeId, RoomName};
@@ -21,7 +25,7 @@ use shared::wire::identity::RoomToken;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToWorker {
     Start(Start),
-    /// One message, however many they are: a message costs more than most requests. Answered by [`ToPage::Replies`].
+    /// Many in one message, which costs more than most requests. Answered by [`ToPage::Replies`].
     Requests {
         id: CallId,
         requests: Vec<Request>,

@@ -4,9 +4,10 @@
 use super::hub::describe;
 use crate::bridge::Client;
 use bytes::Bytes;
-use js_sys::{Array, Error, Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Error, Function, JsString, Object, Promise, Reflect, Uint8Array};
+use shared::limits;
 use shared::node::api::{Consistency, ErrorCode, Reply, Request, RequestError};
-use shared::state_machine::{Key, KeyChange};
+use shared::state_machine::{Key, KeyChange, Rejection};
 use std::future::Future;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -70,12 +71,34 @@ async fn get(client: Client, key: JsValue) -> Result<JsValue, JsValue> {
 }
 
 fn change(key: &JsValue, value: &JsValue) -> Result<Request, JsValue> {
-    let bytes = match (value.as_string(), value.dyn_ref::<Uint8Array>()) {
-        (Some(text), _) => text.into_bytes(),
-        (None, Some(bytes)) => bytes.to_vec(),
-        (None, None) => return Err(wrong("a value is a string or a Uint8Array")),
+    Ok(Request::ChangeKey { change: KeyChange::put(key_of(key)?, value_of(value)?) })
+}
+
+/// Looks at the size before it copies anything.
+fn value_of(value: &JsValue) -> Result<Bytes, JsValue> {
+    let bytes = if let Some(text) = value.dyn_ref::<JsString>() {
+        // In UTF-16 units, of which there are never more than bytes in UTF-8.
+        allow(text.length() as usize)?;
+        String::from(text).into_bytes()
+    } else if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
+        allow(bytes.length() as usize)?;
+        bytes.to_vec()
+    } else {
+        return Err(wrong("a value is a string or a Uint8Array"));
     };
-    Ok(Request::ChangeKey { change: KeyChange::put(key_of(key)?, Bytes::from(bytes)) })
+    allow(bytes.len())?;
+    Ok(bytes.into())
+}
+
+fn allow(bytes: usize) -> Result<(), JsValue> {
+    if bytes <= limits::VALUE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(thrown(&RequestError {
+        code: ErrorCode::TooLarge,
+        message: Rejection::ValueTooLarge { bytes_max: limits::VALUE_BYTES_MAX as u32 }.to_string(),
+        hint: "store it as a document, or in several keys".to_owned(),
+    }))
 }
 
 fn key_of(key: &JsValue) -> Result<Key, JsValue> {
@@ -100,4 +123,28 @@ fn thrown(error: &RequestError) -> JsValue {
     let thrown = Error::new(&describe(error));
     thrown.set_name(&format!("{:?}", error.code));
     thrown.into()
+}
+
+#[cfg(all(test, target_arch = "wasm32"))]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    fn a_value_is_as_large_as_the_cluster_takes_it_and_no_larger() {
+        let name_of = |value: JsValue| {
+            value_of(&value)
+                .map(|bytes| bytes.len())
+                .map_err(|error| String::from(error.unchecked_into::<Error>().name()))
+        };
+        let bytes_max = limits::VALUE_BYTES_MAX;
+        let too_large = Err("TooLarge".to_owned());
+        let bytes = |length| JsValue::from(Uint8Array::new_with_length(length as u32));
+        assert_eq!(name_of(bytes(bytes_max)), Ok(bytes_max));
+        assert_eq!(name_of(bytes(bytes_max + 1)), too_large);
+        let text = |length| JsValue::from("x".repeat(length));
+        assert_eq!(name_of(text(bytes_max)), Ok(bytes_max));
+        assert_eq!(name_of(text(bytes_max + 1)), too_large);
+        assert_eq!(name_of("é".repeat(bytes_max / 2 + 1).into()), too_large, "bytes count, not letters");
+    }
 }

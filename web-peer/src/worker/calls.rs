@@ -1,14 +1,18 @@
 //! Requests that the node has not answered yet, and who waits for each.
 
 use super::tell_page;
-use crate::bridge::{CallId, ToPage};
+use crate::bridge::{CallId, ToPage, fits};
 use futures_channel::oneshot;
 use shared::limits;
 use shared::node::RequestId;
 use shared::node::api::{ErrorCode, Reply, Request, RequestError};
+use shared::wire;
 use std::collections::BTreeMap;
 
-type Answer = Result<Reply, RequestError>;
+/// As many answers as may be waited for fit into one message if none is larger. Those to changes are not.
+const SMALL_ANSWER_BYTES_MAX: usize = 2048;
+
+pub type Answer = Result<Reply, RequestError>;
 
 /// Who waits, and whether for a change.
 struct Waiting {
@@ -89,7 +93,7 @@ impl Calls {
                 if call.missing == 0 {
                     let results = std::mem::take(&mut call.answers).into_iter().flatten().collect();
                     self.page.remove(&id);
-                    tell_page(&ToPage::Replies { id, results });
+                    tell_page(&replies(id, results));
                 }
             }
         }
@@ -103,6 +107,24 @@ impl Calls {
         let is_its = |_: &RequestId, waiting: &mut Waiting| matches!(waiting.caller, Caller::Page(id, _) if id == call);
         self.waiting.extract_if(.., is_its).map(|(id, _)| id).collect()
     }
+}
+
+/// Answers that are too large for one message together give way to an error, and only those that are large.
+pub fn replies(id: CallId, results: Vec<Answer>) -> ToPage {
+    let mut message = ToPage::Replies { id, results };
+    if !fits(&message)
+        && let ToPage::Replies { results, .. } = &mut message
+    {
+        let is_large = |result: &&mut Answer| wire::encoded_bytes(*result) > SMALL_ANSWER_BYTES_MAX;
+        for large in results.iter_mut().filter(is_large) {
+            *large = Err(RequestError {
+                code: ErrorCode::TooLarge,
+                message: "the answers are too large to come together".to_owned(),
+                hint: "ask for less at once".to_owned(),
+            });
+        }
+    }
+    message
 }
 
 /// Whoever waits for a node that has ended is told so.

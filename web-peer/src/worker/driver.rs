@@ -10,10 +10,11 @@ use super::signal::{Signal, Signals, Usage};
 use super::tell_page;
 use super::transport::{Link, LinkOutcome};
 use super::upload::Upload;
-use crate::bridge::{Attachment, CallId, SelfView, StoragePlace, StorageView, ToPage, ToWorker};
+use crate::bridge::{Attachment, CallId, SelfView, StoragePlace, StorageView, ToPage, ToWorker, in_pieces};
 use futures_channel::mpsc::UnboundedReceiver;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use shared::ids::ClusterId;
+use shared::limits;
 use shared::node::api::{Event, Request};
 use shared::node::{
     Deadline, Input, Node, Outgoing, Persist, PersistOp, PersistSequence, Ready, RelayNotice, RequestId,
@@ -212,10 +213,10 @@ impl Driver {
 
     /// Gives the node all that the page asked since the last time.
     fn ask(&mut self) -> Result<(), End> {
-        match std::mem::take(&mut self.asked) {
-            asked if asked.is_empty() => Ok(()),
-            asked => self.feed(Input::Requests(asked)),
-        }
+        let asked = std::mem::take(&mut self.asked);
+        in_pieces(asked, limits::INPUTS_AT_ONCE_MAX, limits::INPUTS_AT_ONCE_BYTES_MAX)
+            .into_iter()
+            .try_for_each(|requests| self.feed(Input::Requests(requests)))
     }
 
     fn obey(&mut self, message: ToWorker, attachment: Attachment) -> Result<(), End> {

@@ -1,15 +1,18 @@
 //! Storage and slots in a real browser, in a worker as they are used.
 
 use super::blocks::{Blocks, Outcome, Work};
+use super::calls::replies;
 use super::home::{self, Home};
 use super::slots::{Directory, SLOTS_MAX, take_slot};
-use crate::bridge::{Start, StoragePlace};
+use crate::bridge::{CallId, Start, StoragePlace, ToPage, fits};
 use bytes::Bytes;
 use redb::StorageBackend as _;
 use shared::ids::{ClusterId, Hash, NodeId, RoomName};
 use shared::limits;
+use shared::node::api::{ErrorCode, KeyView, Reply};
 use shared::node::{BlockError, BlockName, BlockOp, BlockOutcome, Input, PersistOp};
 use shared::raft::{self, HardState, StorageOp, Term};
+use shared::state_machine::Version;
 use shared::storage::{BlockStore, LogStore};
 use shared::wire::peer::Ticket;
 use simulator::pinned;
@@ -204,4 +207,28 @@ async fn a_node_comes_back_as_itself_and_a_lost_log_makes_a_new_one() {
     assert_ne!(renewed.identity.id(), identity.id());
     assert!(!renewed.returned && renewed.remark.is_some());
     assert_eq!(renewed.name, "Quiet Heron");
+}
+
+#[wasm_bindgen_test]
+fn answers_that_are_too_large_together_are_refused_and_small_ones_told() {
+    let value = Bytes::from(vec![7; limits::VALUE_BYTES_MAX]);
+    let read = Ok(Reply::Key(Box::new(KeyView {
+        key: "large".parse().expect("a plain key"),
+        version: Version::new(1),
+        bytes: value.len() as u64,
+        ttl: None,
+        value: Some(value),
+    })));
+    let put = Ok(Reply::KeyPut { version: Version::new(2), created: true });
+    let told = |reads: usize| {
+        let message = replies(CallId(1), [vec![read.clone(); reads], vec![put.clone()]].concat());
+        assert!(fits(&message));
+        let ToPage::Replies { results, .. } = message else { panic!("replies are told") };
+        results
+    };
+    assert_eq!(told(64), [vec![read.clone(); 64], vec![put.clone()]].concat());
+    let mut results = told(65);
+    assert_eq!(results.pop(), Some(put.clone()));
+    assert_eq!(results.len(), 65);
+    assert!(results.iter().all(|result| matches!(result, Err(error) if error.code == ErrorCode::TooLarge)));
 }
