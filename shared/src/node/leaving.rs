@@ -4,21 +4,26 @@
 use super::consensus::Consensus;
 use super::context::Surroundings;
 use crate::ids::NodeId;
-use crate::raft::{Message, PeerState, Status};
+use crate::raft::{Index, Message, PeerState, Status};
 use crate::wire::session::Kind;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-/// Tells the best successor to stand for election at once, behind the entries that are on their way to it. False if nobody
-/// can take over: then it is tried again as long as this node is there.
+/// Tells the best successor that can win to stand for election at once, behind the entries that are on their way to it.
+/// False if nobody can take over: then it is tried again as long as this node is there.
 pub(super) fn hand_over(around: &Surroundings, consensus: &mut Consensus) -> bool {
     let status = consensus.raft.status();
-    let successor = successor(around, &status);
-    successor.is_some_and(|to| consensus.raft.transfer_in_haste(around.now, to).is_ok())
-        || status.transferring.is_some()
+    let mut successors = successors(around, &status).into_values();
+    status.transferring.is_some()
+        || successors.any(|to| consensus.raft.transfer_in_haste(around.now, to).is_ok())
 }
 
-/// Of the voters that answer and have all that is committed: a server before a tab that is seen before a hidden one, and
+/// Lower comes first: is it a tab, is it hidden, how much it has, and who it is.
+type Rank = (bool, bool, Reverse<Index>, NodeId);
+
+/// The voters that answer and have all that is committed: a server before a tab that is seen before a hidden one, and
 /// among equals the one that has most.
-pub(super) fn successor(around: &Surroundings, status: &Status) -> Option<NodeId> {
+pub(super) fn successors(around: &Surroundings, status: &Status) -> BTreeMap<Rank, NodeId> {
     let voters = status.membership.voters.iter().filter(|voter| around.is_online(**voter));
     let fit = voters.filter_map(|voter| {
         let peer = status.peers.get(voter)?;
@@ -27,10 +32,10 @@ pub(super) fn successor(around: &Surroundings, status: &Status) -> Option<NodeId
             let profile = around.profile_of(*voter);
             let is_tab = profile.is_none_or(|profile| profile.kind == Kind::Tab);
             let is_hidden = profile.is_some_and(|profile| profile.hidden);
-            ((is_tab, is_hidden, std::cmp::Reverse(peer.matched), *voter), *voter)
+            ((is_tab, is_hidden, Reverse(peer.matched), *voter), *voter)
         })
     });
-    fit.min().map(|(_, voter)| voter)
+    fit.collect()
 }
 
 /// Leadership that comes to a node that is about to go would only move on, or back.

@@ -260,7 +260,7 @@ impl Node {
             (self.consensus.deadline(), DeadlineReason::Raft),
             (self.steward.deadline(), DeadlineReason::Autopilot),
             (self.errands.deadline(), DeadlineReason::Request),
-            (self.moves.deadline(), DeadlineReason::Request),
+            (self.moves.deadline(self.around.leader), DeadlineReason::Request),
             (self.gossip.deadline(), DeadlineReason::Gossip),
             (self.display.deadline(), DeadlineReason::Gossip),
         ];

@@ -72,7 +72,7 @@ impl Moves {
 
     /// A leader that nobody can follow, and who does not lead, may go at once.
     pub fn leave(&mut self, around: &Surroundings, status: &Status, id: RequestId, ready: &mut Ready) {
-        if status.is_leader() && leaving::successor(around, status).is_some() {
+        if status.is_leader() && !leaving::successors(around, status).is_empty() {
             self.begin(around, id, Goal::AnotherLeader);
         } else {
             ready.replies.push((id, Ok(Reply::Done)));
@@ -120,8 +120,10 @@ impl Moves {
         }
     }
 
-    pub fn deadline(&self) -> Option<Time> {
-        self.open.values().map(|open| open.again_at.min(open.expires_at)).min()
+    /// Without a leader there is nobody to remind; one that appears does so by an input of its own.
+    pub fn deadline(&self, leader: Option<NodeId>) -> Option<Time> {
+        let next = |open: &Move| leader.map_or(open.expires_at, |_| open.again_at.min(open.expires_at));
+        self.open.values().map(next).min()
     }
 }
 

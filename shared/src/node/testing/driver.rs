@@ -91,8 +91,10 @@ impl Cluster {
             events,
             deadline,
         } = ready;
-        let left = deadline.map(|deadline| deadline.at.since(now + ahead));
-        member.deadline = left.map(|left| now + left.max(Duration::from_micros(1)));
+        member.deadline = deadline.map(|deadline| {
+            assert!(deadline.at > now + ahead, "a driver would never rest: {deadline:?}");
+            now + deadline.at.since(now + ahead)
+        });
         self.send(id, send_now);
         match persist {
             Some(persist) => {

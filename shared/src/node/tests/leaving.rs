@@ -111,6 +111,36 @@ fn a_server_takes_over_from_a_tab_before_other_tabs_do() {
     }
 }
 
+/// The better successor's window is full, so it could not win.
+#[test]
+fn the_next_best_takes_over_when_the_best_cannot() {
+    let mut cluster = Cluster::new(317);
+    cluster.config.raft.max_append_bytes = 1;
+    cluster.config.raft.max_inflight_messages = 2;
+    let servers = [cluster.start(Kind::Server), cluster.start(Kind::Server)];
+    let tab = cluster.start(Kind::Tab);
+    cluster.wait("three voters", |cluster| cluster.is_settled(3, 3));
+    cluster.run_for(Duration::from_secs(1));
+    let leader = cluster.leader().expect("a leader");
+    let better = servers.into_iter().find(|server| *server != leader).expect("another server");
+    assert_ne!(leader, tab);
+    // What only the tab acknowledges is not committed while the leader's own disk hangs.
+    cluster.link = Box::new(move |from, to| (from, to) != (leader, better));
+    cluster.hang_disk(leader);
+    for name in ["a", "b", "c", "d"] {
+        add_document(&mut cluster, leader, name);
+        cluster.run_for(Duration::from_millis(5));
+    }
+    let status = cluster.status(leader);
+    assert!(
+        status.peers[&better].next <= status.last.index && status.peers[&better].matched >= status.commit
+    );
+    let began = cluster.now;
+    cluster.handle(leader, Input::Leaving(true));
+    assert_eq!(successor(&mut cluster, leader), tab);
+    assert!(cluster.now.since(began) < TRANSFER, "{:?}", cluster.now.since(began));
+}
+
 #[test]
 fn a_server_that_stops_waits_until_another_leads_and_no_longer() {
     let (mut cluster, _) = Cluster::of_servers(314, 3);

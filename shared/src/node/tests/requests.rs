@@ -328,3 +328,15 @@ fn a_peer_brings_only_what_its_clients_may_ask_for() {
     cluster.run_for(Duration::from_secs(1));
     assert_ne!(cluster.node(leader).state().jobs[&job].state, JobState::Running);
 }
+
+/// The relay still shows everybody, so the target looks fine; the driver of these tests refuses a deadline that has passed.
+#[test]
+fn whoever_waits_for_a_leader_to_hand_over_does_not_spin() {
+    let (mut cluster, nodes) = Cluster::of_servers(44, 3);
+    cluster.link = Box::new(|_, _| false);
+    cluster.wait("nobody to lead", |cluster| {
+        cluster.running().all(|node| cluster.status(node).leader.is_none())
+    });
+    let error = cluster.ask(nodes[0], Request::Transfer { to: Some(nodes[1]) }).expect_err("no leader");
+    assert_eq!(error.code, ErrorCode::NoQuorum, "{error:?}");
+}
