@@ -159,8 +159,14 @@ impl Sessions {
         session.answers.insert(call.sequence, outcome.clone());
         sums.count_in(answer_print(call.session, call.sequence, outcome));
         self.answers += 1;
+        let owner = session.owner;
         while self.answers > limits::ANSWERS_MAX {
-            self.close_least_used(sums);
+            // Its member's others first: the answers of other members are not theirs to end.
+            let is_spare = |id: &SessionId| *id != call.session && self.open[id].owner == owner;
+            match self.by_use.iter().find(|(_, id)| is_spare(id)).copied() {
+                Some(spare) => self.close(spare, sums),
+                None => self.close_least_used(sums),
+            }
         }
     }
 

@@ -179,3 +179,28 @@ fn kept_answers_are_bounded_over_all_sessions() {
     assert_eq!(machine.state().sessions.len(), sessions.len() - 1, "the least used gave way");
     assert_eq!(machine, StateMachine::restore(&machine.snapshot()).unwrap());
 }
+
+#[test]
+fn a_member_with_too_many_answers_makes_room_among_its_own() {
+    let mut machine = StateMachine::default();
+    let others = open_of(OTHER, &mut machine, START);
+    let first = apply_of(OTHER, &mut machine, START, put(call(others, 0, 0)));
+    let later = START + Duration::from_secs(5);
+    let each = limits::SESSION_ANSWERS_MAX;
+    let mut sessions = Vec::new();
+    for n in 0..limits::ANSWERS_MAX / each {
+        let member = NodeId::from_bytes([10 + (n / limits::SESSIONS_OF_A_MEMBER_MAX) as u8; 10]);
+        let session = open_of(member, &mut machine, later);
+        sessions.push((member, session));
+        for sequence in 0..each as u64 {
+            apply_of(member, &mut machine, later, put(call(session, sequence, 0)));
+        }
+    }
+    assert_eq!(machine.state().sessions.len(), sessions.len(), "one was too many");
+    assert_eq!(apply_of(OTHER, &mut machine, later, put(call(others, 0, 0))), first);
+    let (member, last) = sessions[sessions.len() - 1];
+    let (_, spare) = sessions[sessions.len() - limits::SESSIONS_OF_A_MEMBER_MAX];
+    assert_eq!(apply_of(member, &mut machine, later, put(call(spare, 0, 0))), NO_SESSION);
+    let again = apply_of(member, &mut machine, later, put(call(last, each as u64 - 1, 0)));
+    assert!(matches!(again, Outcome::Put { .. }), "{again:?}");
+}
