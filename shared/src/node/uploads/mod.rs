@@ -40,6 +40,8 @@ struct Upload {
     under_way: BTreeMap<u32, Chunk>,
     /// What it will be.
     document: DocumentId,
+    /// Its client chose the id, and may send the same text more than once at a time.
+    is_named: bool,
     /// The manifest was handed to the log.
     is_finished: bool,
 }
@@ -99,8 +101,9 @@ impl Uploads {
             return Err(refusals::no_member());
         }
         let upload = UploadId::random(context.rng);
+        let is_named = document.is_some();
         let document = document.unwrap_or_else(|| DocumentId::random(context.rng));
-        self.uploads.insert(upload, Upload::new(name, retention, document, context.now));
+        self.uploads.insert(upload, Upload::new(name, retention, document, is_named, context.now));
         self.wake = None;
         Ok(Some(Reply::UploadOpened { upload }))
     }
@@ -302,17 +305,22 @@ impl Uploads {
         self.advance(context, blocks, upload_id, position);
     }
 
-    /// A document is in the log: the upload that became it is over. One that its client has not finished did not become
-    /// it: somebody else has used its name, and nothing can come of it any more.
+    /// A document is in the log: the uploads that became it are over. One that its client has not finished did not become
+    /// it. Where the client chose the id it goes on, and the log tells in the end whether it is the same text; any other's
+    /// id was used by somebody else, and nothing can come of it any more.
     pub fn document_added(&mut self, context: &mut Context<'_>, document: DocumentId) {
-        let same = self.uploads.iter().find(|(_, upload)| upload.document == document);
-        let Some((id, is_finished)) = same.map(|(id, upload)| (*id, upload.is_finished)) else { return };
-        self.drop_upload(context, id, &refusals::name_taken());
-        if !is_finished {
-            return;
+        let over = self
+            .uploads
+            .iter()
+            .filter(|(_, upload)| upload.document == document && (upload.is_finished || !upload.is_named));
+        let over: Vec<(UploadId, bool)> = over.map(|(id, upload)| (*id, upload.is_finished)).collect();
+        for (id, is_finished) in over {
+            self.drop_upload(context, id, &refusals::name_taken());
+            if is_finished {
+                self.finished.push_back((id, document));
+            }
         }
-        self.finished.push_back((id, document));
-        if self.finished.len() > limits::UPLOADS_MAX {
+        while self.finished.len() > limits::UPLOADS_MAX {
             self.finished.pop_front();
         }
     }
@@ -371,10 +379,10 @@ impl Uploads {
 }
 
 impl Upload {
-    fn new(name: String, retention: Retention, document: DocumentId, now: Time) -> Upload {
+    fn new(name: String, retention: Retention, document: DocumentId, is_named: bool, now: Time) -> Upload {
         let (stored, under_way) = (BTreeMap::new(), BTreeMap::new());
-        let (opened_at, fed_at) = (now, now);
-        Upload { name, retention, opened_at, fed_at, stored, under_way, document, is_finished: false }
+        let (opened_at, fed_at, is_finished) = (now, now, false);
+        Upload { name, retention, opened_at, fed_at, stored, under_way, document, is_named, is_finished }
     }
 
     fn at(&self, position: u32) -> Option<BlockRef> {
