@@ -154,6 +154,10 @@ pub const REQUESTS_WAITING_MAX: usize = 16_384;
 /// Values of the changes of keys among them, before a further one is refused.
 pub const REQUESTS_BYTES_MAX: usize = 64 << 20;
 
+/// Values of changes of keys that are on their way to the leader, before a further change waits here: well below
+/// [`CONTROL_QUEUE_BYTES_MAX`], since each of them may be sent again.
+pub const FORWARDED_BYTES_MAX: usize = CONTROL_QUEUE_BYTES_MAX / 4;
+
 /// A document that came with `wordraft count` is kept for so long.
 pub const TRANSIENT_DOCUMENT_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 

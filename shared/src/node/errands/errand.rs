@@ -2,6 +2,7 @@
 
 use super::session::Place;
 use crate::ids::NodeId;
+use crate::limits;
 use crate::node::api::RequestError;
 use crate::node::context::Surroundings;
 use crate::node::contract::RequestId;
@@ -28,6 +29,8 @@ pub(super) struct Errand {
     pub expires_at: Time,
     /// When it is looked at next.
     pub due: Time,
+    /// What of its bytes counts as being on the way to the leader.
+    pub forwarded: usize,
 }
 
 #[derive(Debug)]
@@ -78,8 +81,16 @@ pub(in crate::node) enum Finished {
 impl Errand {
     pub fn new(what: What, around: &Surroundings) -> Errand {
         let expires_at = around.now + around.config.request_timeout;
-        let stage = Stage::Waiting { retry_at: around.now };
-        Errand { what, stage, attempts: 0, refusals: 0, turned_away_since: None, expires_at, due: around.now }
+        Errand {
+            what,
+            stage: Stage::Waiting { retry_at: around.now },
+            attempts: 0,
+            refusals: 0,
+            turned_away_since: None,
+            expires_at,
+            due: around.now,
+            forwarded: 0,
+        }
     }
 
     pub fn request(&self) -> Option<RequestId> {
@@ -117,6 +128,11 @@ impl Errand {
         }
     }
 
+    /// Whether another member has been asked, which may have to be asked again.
+    pub fn is_forwarded(&self) -> bool {
+        matches!(self.stage, Stage::Asked { again_at: Some(_), .. })
+    }
+
     /// Whether it is to be handed to a leader now.
     pub fn is_due(&self, now: Time) -> bool {
         match self.stage {
@@ -124,6 +140,13 @@ impl Errand {
             Stage::Asked { again_at, .. } => again_at.is_some_and(|again_at| again_at <= now),
             Stage::Decided { .. } => false,
         }
+    }
+
+    /// Where much is on its way each attempt is given more time: on a slow link the one before may still be coming.
+    pub fn patience(&self, ask_again_after: Duration, on_the_way: usize) -> Duration {
+        let is_much = on_the_way + self.bytes() > limits::FORWARDED_BYTES_MAX / 16;
+        let doublings = if is_much { self.attempts.saturating_sub(1).min(2) } else { 0 };
+        ask_again_after.saturating_mul(1 << doublings)
     }
 
     pub fn refused(&mut self, error: ForwardError, now: Time) {

@@ -7,6 +7,8 @@
 
 mod errand;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub(super) use errand::Finished;
 
@@ -36,6 +38,10 @@ pub(super) struct Errands {
     session: OwnSession,
     /// Values of all that is open.
     bytes: usize,
+    /// Values on their way to the leader.
+    forwarded: usize,
+    /// Wait until fewer are.
+    held: BTreeSet<Ticket>,
 }
 
 impl Errands {
@@ -82,6 +88,8 @@ impl Errands {
     fn close(&mut self, ticket: Ticket) -> Option<Errand> {
         let errand = self.open.remove(&ticket)?;
         self.bytes -= errand.bytes();
+        self.forwarded -= errand.forwarded;
+        self.held.remove(&ticket);
         self.due.remove(&(errand.due, ticket));
         if let Some(index) = errand.needs() {
             self.applying.remove(&(index, ticket));
@@ -181,10 +189,14 @@ impl Errands {
         ready: &mut Ready,
     ) -> Vec<Finished> {
         let mut finished = Vec::new();
-        while let Some((_, ticket)) = self.due.first().copied().filter(|(at, _)| *at <= around.now) {
-            self.due.pop_first();
+        while let Some(ticket) = self.next_due(around.now) {
             let Some(mut errand) = self.open.remove(&ticket) else { continue };
+            self.forwarded -= std::mem::take(&mut errand.forwarded);
             self.hand_on(ticket, &mut errand, around, consensus, ledger, ready);
+            if errand.is_forwarded() {
+                errand.forwarded = errand.bytes();
+                self.forwarded += errand.forwarded;
+            }
             let has_ended = errand.has_ended(applied, around.now);
             if !has_ended && let Some(index) = errand.needs() {
                 self.applying.insert((index, ticket));
@@ -203,6 +215,19 @@ impl Errands {
             }
         }
         finished
+    }
+
+    fn next_due(&mut self, now: Time) -> Option<Ticket> {
+        if self.forwarded < limits::FORWARDED_BYTES_MAX
+            && let Some(ticket) = self.held.pop_first()
+            && let Some(errand) = self.open.get_mut(&ticket)
+        {
+            errand.stage = Stage::Waiting { retry_at: now };
+            look_at(&mut self.due, ticket, errand, now);
+        }
+        let (_, ticket) = self.due.first().copied().filter(|(at, _)| *at <= now)?;
+        self.due.pop_first();
+        Some(ticket)
     }
 
     /// An errand that opens a session has ended, in whatever way: those who wait for one go on.
@@ -235,6 +260,12 @@ impl Errands {
         // Whoever slept through its time is not sent on its way to happen late.
         let is_wanted = errand.is_due(now) && errand.expires_at > now;
         let Some(leader) = around.leader.filter(|_| is_wanted) else { return };
+        let is_full = leader != around.me && self.forwarded >= limits::FORWARDED_BYTES_MAX;
+        if is_full && errand.bytes() > 0 {
+            self.held.insert(ticket);
+            errand.stage = Stage::Waiting { retry_at: errand.expires_at };
+            return;
+        }
         let command = match &mut errand.what {
             What::Write { command, .. } => Some(command.clone()),
             What::Read { .. } => None,
@@ -262,7 +293,7 @@ impl Errands {
                 Some(command) => Proposal::Forward { ticket, command },
                 None => Proposal::ReadIndex { ticket },
             };
-            let again_at = Some(now + around.config.ask_again_after);
+            let again_at = Some(now + errand.patience(around.config.ask_again_after, self.forwarded));
             around.lend(ready).control(leader, &PeerMessage::Proposal(question));
             errand.stage = Stage::Asked { leader, again_at };
             return;
@@ -321,34 +352,3 @@ pub(super) fn is_too_large(command: &Command) -> bool {
 
 /// Version byte, time and member in front of a command.
 const STAMP_BYTES_MAX: usize = 32;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::DocumentId;
-    use crate::node::testing::desk::{Desk, node};
-    use crate::raft;
-
-    #[test]
-    fn only_the_member_that_was_asked_is_believed() {
-        let mut desk = Desk::leader_of(2);
-        desk.around.leader = Some(node(1));
-        let Desk { around, ready } = &mut desk;
-        let (rng, now) = (around.rng.fork(), around.now);
-        let mut consensus =
-            Consensus::new(around.me, &around.config.raft, raft::Stored::default(), rng, now).unwrap();
-        let (mut errands, mut ledger) = (Errands::default(), Ledger::default());
-        let command = Command::DeleteDocument { id: DocumentId::from_bytes([1; 10]) };
-        errands.write(around, Submission { command, request: Some(RequestId(1)) });
-        let mut advance = |errands: &mut Errands| {
-            errands.advance(around, &mut consensus, &mut ledger, Index::ZERO, ready).len()
-        };
-        assert_eq!(advance(&mut errands), 0, "on its way");
-        let ticket = *errands.open.keys().next().expect("just opened");
-        let done = || Verdict::Applied { index: Index::ZERO, outcome: Outcome::Done };
-        errands.judged(node(2), ticket, done(), now);
-        assert_eq!(advance(&mut errands), 0, "a lie");
-        errands.judged(node(1), ticket, done(), now);
-        assert_eq!(advance(&mut errands), 1);
-    }
-}

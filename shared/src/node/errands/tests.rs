@@ -1,0 +1,117 @@
+use super::*;
+use crate::ids::DocumentId;
+use crate::node::testing::desk::{Desk, node};
+use crate::raft;
+use crate::state_machine::SessionId;
+use crate::time::Duration;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// A node that follows node 1.
+struct Story {
+    desk: Desk,
+    consensus: Consensus,
+    errands: Errands,
+    ledger: Ledger,
+}
+
+impl Story {
+    fn new() -> Story {
+        let mut desk = Desk::leader_of(2);
+        desk.around.leader = Some(node(1));
+        let around = &mut desk.around;
+        let (rng, now) = (around.rng.fork(), around.now);
+        let consensus =
+            Consensus::new(around.me, &around.config.raft, raft::Stored::default(), rng, now).unwrap();
+        Story { desk, consensus, errands: Errands::default(), ledger: Ledger::default() }
+    }
+
+    fn advance(&mut self) -> Vec<Finished> {
+        let Desk { around, ready } = &mut self.desk;
+        self.errands.advance(around, &mut self.consensus, &mut self.ledger, Index::ZERO, ready)
+    }
+
+    fn put(&mut self, request: u64, bytes: usize) {
+        let change = KeyChange::put("k".parse().unwrap(), Bytes::from(vec![b'v'; bytes]));
+        self.errands.call(&mut self.desk.around, RequestId(request), change);
+    }
+
+    /// What the leader is asked.
+    fn asked(&mut self) -> Vec<Ticket> {
+        let tickets = self.desk.sent().into_iter().map(|(to, message, _)| match message {
+            PeerMessage::Proposal(Proposal::Forward { ticket, .. }) if to == node(1) => ticket,
+            other => panic!("{other:?}"),
+        });
+        tickets.collect()
+    }
+
+    fn judged(&mut self, from: NodeId, ticket: Ticket, outcome: Outcome) -> usize {
+        let verdict = Verdict::Applied { index: Index::ZERO, outcome };
+        self.errands.judged(from, ticket, verdict, self.desk.around.now);
+        self.advance().len()
+    }
+}
+
+#[test]
+fn only_the_member_that_was_asked_is_believed() {
+    let mut story = Story::new();
+    let command = Command::DeleteDocument { id: DocumentId::from_bytes([1; 10]) };
+    story.errands.write(&mut story.desk.around, Submission { command, request: Some(RequestId(1)) });
+    assert_eq!(story.advance().len(), 0, "on its way");
+    let ticket = *story.errands.open.keys().next().expect("just opened");
+    assert_eq!(story.judged(node(2), ticket, Outcome::Done), 0, "a lie");
+    assert_eq!(story.judged(node(1), ticket, Outcome::Done), 1);
+}
+
+#[test]
+fn values_go_to_the_leader_in_portions_and_are_repeated_less_and_less() {
+    const CALLS: u64 = 40;
+    let mut story = Story::new();
+    for request in 0..CALLS {
+        story.put(request, limits::VALUE_BYTES_MAX);
+    }
+    story.advance();
+    let [opening] = story.asked()[..] else { panic!("a session comes first") };
+    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    let portion = story.asked();
+    assert_eq!(portion.len(), limits::FORWARDED_BYTES_MAX.div_ceil(limits::VALUE_BYTES_MAX));
+
+    story.put(CALLS, 0);
+    story.advance();
+    let [small] = story.asked()[..] else { panic!("what has no value waits for none") };
+    assert_eq!(story.judged(node(1), small, Outcome::Done), 1);
+
+    for seconds in [1, 2, 4] {
+        story.desk.pass(Duration::from_secs(seconds) - Duration::from_millis(1));
+        story.advance();
+        assert_eq!(story.asked(), [], "each has {seconds} s");
+        story.desk.pass(Duration::from_millis(1));
+        story.advance();
+        assert_eq!(story.asked(), portion);
+    }
+
+    let mut on_their_way = VecDeque::from(portion);
+    let mut finished = 0;
+    while let Some(ticket) = on_their_way.pop_front() {
+        finished += story.judged(node(1), ticket, Outcome::Done);
+        on_their_way.extend(story.asked());
+    }
+    assert_eq!(finished as u64, CALLS);
+    assert_eq!((story.errands.forwarded, story.errands.held.len(), story.errands.len()), (0, 0, 0));
+}
+
+#[test]
+fn a_node_that_becomes_the_leader_holds_nothing_back() {
+    let mut story = Story::new();
+    for request in 0..8 {
+        story.put(request, limits::VALUE_BYTES_MAX);
+    }
+    story.advance();
+    let opening = story.asked()[0];
+    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    assert!(!story.errands.held.is_empty());
+    story.desk.around.leader = Some(node(0));
+    story.errands.leader_changed(&story.desk.around);
+    story.advance();
+    assert_eq!((story.errands.forwarded, story.errands.held.len()), (0, 0));
+}
