@@ -28,6 +28,11 @@ async fn a_request_that_is_sent_again_makes_nothing_twice() {
     let other = post(&room, "documents?name=a", "\"two\"", "some words".into()).await;
     assert_ne!(other.json()["id"], first.json()["id"], "another key, another document");
 
+    let send = || post(&room, "documents?name=a", "three", "words ".repeat(10_000));
+    let (one, other) = tokio::join!(send(), send());
+    assert_eq!((one.status, other.status), (201, 201), "at the same time");
+    assert_eq!(one.json(), other.json());
+
     let submission = |mode: &str| json!({"documents": [first.json()["id"]], "mode": mode}).to_string();
     let job = post(&room, "jobs", "one", submission("unicode")).await;
     assert_eq!(job.status, 202);
@@ -41,7 +46,7 @@ async fn a_request_that_is_sent_again_makes_nothing_twice() {
     assert_eq!(refused(&post(&room, "count", "one", "a text".into()).await), reused);
 
     let length = |list: Value| list.as_array().map(Vec::len);
-    assert_eq!(length(room.get("documents").await.unwrap().json()["documents"].clone()), Some(3));
+    assert_eq!(length(room.get("documents").await.unwrap().json()["documents"].clone()), Some(4));
     assert_eq!(length(room.get("jobs").await.unwrap().json()["jobs"].clone()), Some(2));
 
     assert_eq!(post(&room, "jobs", "two words", submission("unicode")).await.status, 400);

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use reqwest::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use serde_json::Value;
+use shared::limits;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use testkit::cluster::PATIENCE;
@@ -67,13 +68,20 @@ async fn keys_are_put_read_compared_and_deleted_over_http() {
     assert_eq!(error(&room.delete("kv/colour?if-match=1").await.unwrap()).0, 400);
     assert_eq!(error(&put("kv/colour?ttl=soon", &[], "blue").await).0, 400);
     assert_eq!(error(&put(&format!("kv/{}", "k".repeat(513)), &[], "").await).0, 400);
-    assert_eq!(error(&put("kv/large", &[], &"v".repeat(1 << 20)).await), (413, "too_large".to_owned()));
+    let too_long = format!("kv?prefix={}", "k".repeat(limits::KEY_BYTES_MAX + 1));
+    assert_eq!(error(&room.get(&too_long).await.unwrap()), (400, "bad_request".to_owned()));
+    assert_eq!(error(&room.get(&format!("{too_long}&watch=true")).await.unwrap()).0, 400);
+    assert_eq!(room.get(too_long.strip_suffix('k').unwrap()).await.unwrap().status, 200);
+    let large = "v".repeat(limits::VALUE_BYTES_MAX + 1);
+    assert_eq!(error(&put("kv/large", &[], &large).await), (413, "too_large".to_owned()));
+    assert_eq!(put("kv/largest", &[], &large[1..]).await.status, 201);
+    assert_eq!(room.delete("kv/largest").await.unwrap().status, 204);
     assert_eq!(error(&put("kv/larger", &[], &"v".repeat(3 << 20)).await), (413, "too_large".to_owned()));
 
     assert_eq!(room.delete("kv/colour").await.unwrap().status, 204);
     assert_eq!(error(&room.delete("kv/colour").await.unwrap()), (404, "not_found".to_owned()));
     assert_eq!(error(&room.get("kv/colour").await.unwrap()), (404, "not_found".to_owned()));
-    assert_eq!(tag(&put("kv/colour", &[], "red").await), "\"4\"", "the deletion was a change too");
+    assert_eq!(tag(&put("kv/colour", &[], "red").await), "\"6\"", "the deletions were changes too");
 }
 
 #[tokio::test]

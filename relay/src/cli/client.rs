@@ -79,7 +79,12 @@ impl Client {
 
     /// Sends a request; an answer other than success is a failure.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let (http, request) = request.build_split();
+        let request = request.map_err(|error| self.unreachable(&error))?;
+        let is_change = request.method() != Method::GET;
+        let response = http.execute(request).await.map_err(|error| {
+            if is_change && !error.is_connect() { self.unanswered(&error) } else { self.unreachable(&error) }
+        })?;
         if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
     }
 
@@ -102,6 +107,13 @@ impl Client {
             output.bytes(&piece)?;
         }
         Ok(())
+    }
+
+    /// A change was on its way when the connection failed.
+    fn unanswered(&self, error: &reqwest::Error) -> Failure {
+        let message =
+            format!("{} did not answer; the change may have happened: {}", self.link.origin(), cause(error));
+        Failure::new(Kind::TimedOut, message).hint("look whether it has before you try again")
     }
 
     /// The connection failed before there was an answer.
@@ -179,6 +191,25 @@ fn deepest(error: &reqwest::Error) -> &(dyn std::error::Error + 'static) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_change_without_an_answer_may_have_happened() {
+        let relay = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let link = format!("http://{}", relay.local_addr().unwrap());
+        let client = Client::new(link.parse().unwrap()).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = relay.accept().await {
+                let _request = tokio::io::AsyncReadExt::read(&mut connection, &mut [0; 1024]).await;
+            }
+        });
+        let failed = async |method| {
+            let failure = client.send(client.request(method, "kv/k")).await.expect_err("no answer");
+            (failure.kind(), failure.to_string().contains("may have happened"))
+        };
+        assert_eq!(failed(Method::PUT).await, (Kind::TimedOut, true));
+        assert_eq!(failed(Method::DELETE).await, (Kind::TimedOut, true));
+        assert_eq!(failed(Method::GET).await, (Kind::Unavailable, false));
+    }
 
     #[test]
     fn answers_become_the_exit_codes_of_the_manual() {

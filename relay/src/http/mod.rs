@@ -27,9 +27,11 @@ mod words;
 
 use crate::chaos::Chaos;
 use crate::driver::NodeHandle;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use shared::ids::RoomName;
+use shared::limits;
 use shared::wire::identity::RoomToken;
 use std::sync::Arc;
 
@@ -61,6 +63,7 @@ type Shared = Arc<AppState>;
 /// All routes but the peers' socket.
 pub fn router(state: AppState) -> Router {
     let state = Arc::new(state);
+    let values = DefaultBodyLimit::max(limits::VALUE_BYTES_MAX);
     let room = Router::new()
         .route("/count", post(count::count))
         .route("/documents", get(documents::list).post(documents::add))
@@ -71,7 +74,7 @@ pub fn router(state: AppState) -> Router {
         .route("/jobs/{job}/words", get(words::words))
         .route("/jobs/{job}/events", get(events::of_job))
         .route("/kv", get(kv::list))
-        .route("/kv/{*key}", get(kv::get).put(kv::put).delete(kv::remove))
+        .route("/kv/{*key}", get(kv::get).put(kv::put).delete(kv::remove).layer(values))
         .route("/cluster", get(cluster::show))
         .route("/cluster/events", get(events::of_cluster))
         .route("/cluster/faults", get(faults::show).post(faults::set))

@@ -66,8 +66,9 @@ async fn store_telling(
         flight.send(chunk).await?;
     }
     flight.land().await?;
+    let finished = ask(node, Request::FinishUpload { upload }).await?;
     open.finished = true;
-    match ask(node, Request::FinishUpload { upload }).await? {
+    match finished {
         Reply::Document(document) => Ok(*document),
         _ => Err(ApiError::unexpected_reply()),
     }
@@ -176,6 +177,7 @@ impl Drop for OpenUpload<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::node::api::{ErrorCode, RequestError};
     use std::convert::Infallible;
     use tokio::sync::{broadcast, mpsc};
 
@@ -216,6 +218,38 @@ mod tests {
         let piece = b"word ".repeat(limits::CHUNK_BYTES_MAX / 5 + 1);
         let is_chunk = |request: &Request| matches!(request, Request::UploadChunk { position: 0, .. });
         heard_of(piece, limits::UPLOAD_KEEP_INTERVAL, is_chunk).await;
+    }
+
+    #[tokio::test]
+    async fn a_text_that_is_refused_in_the_end_gives_its_place_free() {
+        let (heard, mut hears) = mpsc::unbounded_channel();
+        let node = NodeHandle::made_up(broadcast::channel(1).0, move |request| {
+            let reply = match &request {
+                Request::OpenUpload { .. } => {
+                    Ok(Reply::UploadOpened { upload: UploadId::from_bytes([1; 10]) })
+                }
+                Request::FinishUpload { .. } => Err(RequestError {
+                    code: ErrorCode::Reused,
+                    message: "another text has this key".to_owned(),
+                    hint: String::new(),
+                }),
+                _ => Ok(Reply::Done),
+            };
+            // The test may have heard enough.
+            let _ = heard.send(request);
+            reply
+        });
+        let stored = store(&node, "text".to_owned(), Retention::Keep, None, Body::from("words")).await;
+        assert_eq!(stored.expect_err("refused").code(), "key_reused");
+        let aborted = async {
+            while let Some(request) = hears.recv().await {
+                if matches!(request, Request::AbortUpload { .. }) {
+                    return;
+                }
+            }
+            panic!("nobody told the node");
+        };
+        tokio::time::timeout(PATIENCE, aborted).await.expect("the node hears of it");
     }
 
     #[tokio::test]

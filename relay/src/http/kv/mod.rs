@@ -170,6 +170,10 @@ pub async fn list(
         let message = format!("a page has 1 to {} keys", limits::KEYS_PAGE_MAX);
         return Err(ApiError::bad_request(message).hint("go on with the cursor of the page before"));
     }
+    if prefix.len() > limits::KEY_BYTES_MAX {
+        let message = format!("no key begins so: keys have at most {} bytes", limits::KEY_BYTES_MAX);
+        return Err(ApiError::bad_request(message).hint("choose a shorter prefix"));
+    }
     if watch {
         let after = last_event(&headers)?.or(after);
         return watch::stream(access.node, prefix, values, consistency, after).await;
