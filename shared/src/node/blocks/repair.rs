@@ -18,12 +18,18 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What could not be repaired is tried again after so long.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
+/// A member that was late gets no more orders for so long: others do not wait behind it, and what is tried again goes
+/// elsewhere.
+const UNFIT_FOR: Duration = Duration::from_secs(30);
+
 #[derive(Debug, Default)]
 pub(in crate::node) struct Repair {
     due: Option<Time>,
     scope: Scope,
     queue: VecDeque<Wanting>,
     orders: BTreeMap<Ticket, Order>,
+    /// Who was late, and until when that counts.
+    unfit: BTreeMap<NodeId, Time>,
     /// Some copies were refused or are late.
     again: bool,
     /// Who voted when it was looked last, in both halves of the configuration.
@@ -100,9 +106,17 @@ impl Repair {
     }
 
     fn drop_late(&mut self, context: &Context<'_>) {
-        let before = self.orders.len();
-        self.orders.retain(|_, order| order.until > context.now && context.is_online(order.to));
-        self.again |= self.orders.len() < before;
+        let now = context.now;
+        if self.unfit.extract_if(.., |_, until| *until <= now).count() > 0 {
+            self.look_everywhere(now);
+        }
+        let is_lost = |_: &Ticket, order: &mut Order| order.until <= now || !context.is_online(order.to);
+        for (_, order) in self.orders.extract_if(.., is_lost) {
+            self.again = true;
+            if order.until <= now {
+                self.unfit.insert(order.to, now + UNFIT_FOR);
+            }
+        }
     }
 
     fn look(&mut self, context: &Context<'_>, map: &HolderMap) {
@@ -138,7 +152,9 @@ impl Repair {
             if sources.is_empty() {
                 continue;
             }
-            for to in placement::choose(hash, &places, &sources, copies) {
+            let mut fit = places.clone();
+            fit.retain(|place| sources.contains(&place.node) || !self.unfit.contains_key(&place.node));
+            for to in placement::choose(hash, &fit, &sources, copies) {
                 let ticket = context.tickets.next();
                 self.orders.insert(ticket, Order { wanting, to, until: context.now + limits::COPY_TIMEOUT });
                 if to == context.me {
@@ -169,7 +185,7 @@ impl Repair {
 
     pub fn deadline(&self) -> Option<Time> {
         let due = self.due.filter(|_| self.queue.is_empty());
-        self.orders.values().map(|order| order.until).chain(due).min()
+        self.orders.values().map(|order| order.until).chain(self.unfit.values().copied()).chain(due).min()
     }
 }
 

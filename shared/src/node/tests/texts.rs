@@ -221,6 +221,27 @@ fn members_that_come_later_take_copies_until_there_are_three() {
 }
 
 #[test]
+fn a_member_that_answers_nothing_does_not_keep_the_others_waiting_for_copies() {
+    let mut cluster = Cluster::new(114);
+    let first = cluster.start(Kind::Tab);
+    cluster.wait("a leader", |cluster| cluster.leader() == Some(first));
+    let document = upload(&mut cluster, first, &text_of_words(13, 100_000));
+    let silent = cluster.start(Kind::Tab);
+    cluster.wait("a learner", |cluster| cluster.is_settled(1, 2));
+    cluster.freeze(silent);
+    cluster.start(Kind::Tab);
+    cluster.start(Kind::Tab);
+    let began = cluster.now;
+    cluster.wait("three copies of everything", |cluster| {
+        document.blocks.iter().all(|block| holders(cluster, block.hash).len() >= 3)
+    });
+    assert!(cluster.blocks_of(silent).is_empty());
+    let waited = cluster.now.since(began);
+    assert!(waited > limits::COPY_TIMEOUT, "the silent one was asked: {waited:?}");
+    assert!(waited < 2 * limits::COPY_TIMEOUT, "once, not for every few blocks: {waited:?}");
+}
+
+#[test]
 fn a_deleted_document_leaves_no_blocks_but_shared_ones() {
     let (mut cluster, nodes) = with_servers(110, 3);
     let text = text_of_words(10, 20_000);
