@@ -81,12 +81,13 @@ impl Repair {
     pub fn tick(&mut self, context: &mut Context<'_>, blocks: &mut Blocks, map: &mut HolderMap) {
         self.drop_late(context);
         self.notice_voters(context);
+        if !self.queue.is_empty() {
+            self.order(context, blocks, map);
+        }
         let is_due = self.due.is_some_and(|due| due <= context.now);
         if is_due && self.queue.is_empty() {
             self.due = None;
             self.look(context, map);
-        }
-        if !self.queue.is_empty() {
             self.order(context, blocks, map);
         }
         if self.again && self.queue.is_empty() && self.orders.is_empty() {

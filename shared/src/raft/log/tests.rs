@@ -55,7 +55,9 @@ fn apply(log: &mut Log, model: &mut Model, change: Change) {
             push(log, model, false, Payload::Membership(Arc::new(membership)));
         }
         Change::Truncate(back) => {
-            let first = (model.entries.len() as u64 + 1).saturating_sub(back).max(model.commit as u64 + 1);
+            // The configuration that a log begins with stays, committed here or not.
+            let first =
+                (model.entries.len() as u64 + 1).saturating_sub(back).max(model.commit as u64 + 1).max(2);
             log.truncate(Index::new(first));
             model.entries.truncate(first as usize - 1);
         }
