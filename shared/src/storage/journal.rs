@@ -331,11 +331,9 @@ impl Window<'_> {
     fn record(&mut self, generation: u64, at: u64) -> Result<Result<&[u8], NoRecord>, StorageError> {
         let Some(found) = self.bytes(at, HEADER_BYTES as u64)? else { return Ok(Err(NoRecord::Unwritten)) };
         let (length, check) = (u32::from_le_bytes(take(found, 0)), take::<8>(found, 8));
-        if found == header(generation + 1, at, length, &check) {
-            return Ok(Err(NoRecord::OfNext));
-        }
         if found != header(generation, at, length, &check) {
-            return Ok(Err(doubt(at, found)));
+            let is_of_next = found == header(generation + 1, at, length, &check);
+            return Ok(Err(if is_of_next { NoRecord::OfNext } else { doubt(at, found) }));
         }
         let whole = (HEADER_BYTES as u64 + u64::from(length) + 1).next_multiple_of(ALIGNMENT);
         let Some(record) = self.bytes(at, whole)? else { return Ok(Err(NoRecord::Unwritten)) };

@@ -22,6 +22,7 @@ use crate::limits;
 use crate::raft::Index;
 use crate::state_machine::{Command, KeyChange, Outcome, Rejection};
 use crate::time::Time;
+use crate::wire;
 use crate::wire::peer::{ForwardError, PeerMessage, Proposal};
 use errand::{Errand, Stage, What};
 use session::OwnSession;
@@ -346,8 +347,7 @@ fn is_broken(_around: &Surroundings) -> bool {
 
 /// A command that no log would take.
 pub(super) fn is_too_large(command: &Command) -> bool {
-    postcard::experimental::serialized_size(command)
-        .is_ok_and(|bytes| bytes + STAMP_BYTES_MAX > limits::COMMAND_BYTES_MAX)
+    wire::encoded_bytes(command) + STAMP_BYTES_MAX > limits::COMMAND_BYTES_MAX
 }
 
 /// Version byte, time and member in front of a command.
