@@ -25,6 +25,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 /// The close code of every refusal. The reason is its text, which any version of the protocol can read.
 pub const CLOSE_REFUSED: u16 = 4000;
 
+/// Of every connection. All of it is set to zero before each look at the socket, and most messages are small.
+pub(crate) const READ_BUFFER_BYTES: usize = 16 << 10;
+
 /// What a close frame has room for.
 const CLOSE_REASON_BYTES_MAX: usize = 123;
 
@@ -73,6 +76,7 @@ async fn upgrade(
             .header(header::RETRY_AFTER, header::HeaderValue::from_static("1"))
     })?;
     let upgrade = upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(limits::SOCKET_MESSAGE_BYTES_MAX)
         .max_frame_size(limits::SOCKET_MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| serve(hub, room, socket, place)))

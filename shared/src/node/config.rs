@@ -49,7 +49,7 @@ pub enum Mutation {
 impl Default for NodeConfig {
     fn default() -> NodeConfig {
         NodeConfig {
-            raft: raft::Config::default(),
+            raft: raft::Config { commit_delay: Duration::from_millis(1), ..raft::Config::default() },
             autopilot: AutopilotConfig::default(),
             copies: limits::COPIES,
             task_bytes: limits::TASK_BYTES,

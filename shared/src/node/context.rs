@@ -4,6 +4,7 @@ use super::api::{Event, Reply, RequestError, Trouble};
 use super::clock::ClusterClock;
 use super::config::NodeConfig;
 use super::contract::{BlockOp, ComputeTask, Outgoing, Ready, RequestId, Ticket};
+use super::forwarding::Forwarding;
 use crate::ids::NodeId;
 use crate::raft::{Membership, Term};
 use crate::rng::Rng;
@@ -59,6 +60,7 @@ pub(super) struct Surroundings {
     /// What was wrong at the latest look.
     pub trouble: Option<Trouble>,
     pub submissions: Vec<Submission>,
+    pub forwarding: Forwarding,
 }
 
 impl Surroundings {

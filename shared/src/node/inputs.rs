@@ -3,12 +3,12 @@
 use super::api::{Reply, Request, RequestError};
 use super::contract::{Input, Ready, RelayNotice, RequestId};
 use super::founding::FoundingError;
-use super::ledger::{Asker, Verdict};
+use super::ledger::Asker;
 use super::{Node, failures, leaving, moves, view};
 use crate::ids::NodeId;
 use crate::limits;
 use crate::raft::Priority;
-use crate::wire::peer::{PeerMessage, Proposal};
+use crate::wire::peer::{Ask, PeerMessage, Proposal, Verdict};
 use crate::wire::session::{Frame, Kind, Peer, Presence, Profile, Welcome};
 use std::collections::BTreeMap;
 
@@ -149,7 +149,7 @@ impl Node {
             PeerMessage::Raft(message) => {
                 let _refused = self.consensus.raft.step(self.around.now, from, message);
             }
-            PeerMessage::Proposal(proposal) => self.proposal(from, proposal, ready),
+            PeerMessage::Proposal(proposal) => self.proposal(from, proposal),
             PeerMessage::Block(message) => {
                 self.text.block_message(&mut self.around.lend(ready), from, message, frame.bulk);
             }
@@ -163,37 +163,33 @@ impl Node {
         }
     }
 
-    fn proposal(&mut self, from: NodeId, proposal: Proposal, ready: &mut Ready) {
-        let now = self.around.now;
+    fn proposal(&mut self, from: NodeId, proposal: Proposal) {
         match proposal {
-            Proposal::Forward { command, .. } if !command.is_for_members() => self.frames_ignored += 1,
-            Proposal::Forward { ticket, command } => {
-                let asker = Asker { node: from, ticket };
-                let taken = self.ledger.propose(&self.around, &mut self.consensus, asker, command);
-                if let Err(error) = taken {
-                    Verdict::Failed(error).send(asker, &mut self.around.lend(ready));
+            Proposal::Ask(asks) => {
+                asks.into_iter().for_each(|(ticket, ask)| self.asked(Asker { node: from, ticket }, ask));
+            }
+            Proposal::Answer(verdicts) => {
+                for (ticket, verdict) in verdicts {
+                    self.errands.judged(from, ticket, verdict, self.around.now);
                 }
-            }
-            Proposal::ReadIndex { ticket } => {
-                let asker = Asker { node: from, ticket };
-                if let Err(error) = self.ledger.read(&mut self.around, &mut self.consensus, asker) {
-                    Verdict::Failed(error).send(asker, &mut self.around.lend(ready));
-                }
-            }
-            Proposal::Forwarded { ticket, result } => {
-                let verdict = match result {
-                    Ok((index, outcome)) => Verdict::Applied { index, outcome },
-                    Err(error) => Verdict::Failed(error),
-                };
-                self.errands.judged(from, ticket, verdict, now);
-            }
-            Proposal::ReadIndexed { ticket, result } => {
-                let verdict = result.map_or_else(Verdict::Failed, |index| Verdict::ReadAt { index });
-                self.errands.judged(from, ticket, verdict, now);
             }
             Proposal::Transfer { .. } | Proposal::RemoveMember { .. } => {
                 moves::carry_out(proposal, &self.around, &mut self.consensus, &mut self.steward);
             }
+        }
+    }
+
+    fn asked(&mut self, asker: Asker, ask: Ask) {
+        let taken = match ask {
+            Ask::Apply(command) if !command.is_for_members() => {
+                self.frames_ignored += 1;
+                return;
+            }
+            Ask::Apply(command) => self.ledger.propose(&self.around, &mut self.consensus, asker, command),
+            Ask::ReadIndex => self.ledger.read(&mut self.around, &mut self.consensus, asker),
+        };
+        if let Err(error) = taken {
+            self.around.forwarding.answer(asker, Verdict::Failed(error));
         }
     }
 

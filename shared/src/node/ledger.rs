@@ -1,13 +1,13 @@
 //! What a leader's raft holds, and for whom: commands until they are applied, reads until they are confirmed.
 
 use super::consensus::Consensus;
-use super::context::{Context, Surroundings};
+use super::context::Surroundings;
 use super::contract::Ticket;
 use crate::ids::NodeId;
 use crate::limits;
 use crate::raft::{Index, Position, ProposeError, ReadError, ReadOutcome, ReadToken, Term};
 use crate::state_machine::{Command, Outcome, Stamped};
-use crate::wire::peer::{ForwardError, PeerMessage, Proposal};
+use crate::wire::peer::{ForwardError, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
@@ -23,14 +23,6 @@ pub(super) struct Ledger {
 pub(super) struct Asker {
     pub node: NodeId,
     pub ticket: Ticket,
-}
-
-/// What became of a question.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Verdict {
-    Applied { index: Index, outcome: Outcome },
-    ReadAt { index: Index },
-    Failed(ForwardError),
 }
 
 impl Ledger {
@@ -112,21 +104,5 @@ impl Ledger {
         let writes = std::mem::take(&mut self.writes).into_values().map(|(_, asker)| asker);
         let reads = std::mem::take(&mut self.reads).into_values();
         writes.chain(reads).map(|asker| (asker, Verdict::Failed(ForwardError::Unknown))).collect()
-    }
-}
-
-impl Verdict {
-    /// Tells it to a node that is not this one.
-    pub fn send(self, to: Asker, context: &mut Context<'_>) {
-        let ticket = to.ticket;
-        let message = match self {
-            Verdict::Applied { index, outcome } => {
-                Proposal::Forwarded { ticket, result: Ok((index, outcome)) }
-            }
-            Verdict::ReadAt { index } => Proposal::ReadIndexed { ticket, result: Ok(index) },
-            // The asker knows by its ticket what it asked; the error is the same for both.
-            Verdict::Failed(error) => Proposal::Forwarded { ticket, result: Err(error) },
-        };
-        context.control(to.node, &PeerMessage::Proposal(message));
     }
 }

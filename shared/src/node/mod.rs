@@ -16,6 +16,7 @@ mod contract;
 mod diagnosis;
 mod errands;
 mod failures;
+mod forwarding;
 mod founding;
 mod friendly;
 mod gossip;
@@ -60,6 +61,7 @@ use consensus::Consensus;
 use context::{Peers, Surroundings, Tickets};
 use diagnosis::Pulse;
 use errands::Errands;
+use forwarding::Forwarding;
 use founding::Founding;
 use gossip::Gossip;
 use happenings::Happenings;
@@ -146,6 +148,7 @@ impl Node {
             leaving: false,
             trouble: None,
             submissions: Vec::new(),
+            forwarding: Forwarding::default(),
         };
         Ok(Node {
             around,

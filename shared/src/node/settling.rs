@@ -5,17 +5,23 @@ use super::api::Event;
 use super::consensus::Committed;
 use super::contract::Ready;
 use super::errands::is_too_large;
-use super::ledger::{Asker, Verdict};
+use super::ledger::Asker;
 use super::replica::{self, Applied, ReplicaError};
 use super::{failures, happenings};
 use crate::raft::Snapshot;
 use crate::state_machine::Change;
+use crate::wire::peer::Verdict;
 
 /// Rounds of one input. What is left waits for the next: each round that does something leaves a deadline behind.
 const ROUNDS_MAX: usize = 16;
 
 impl Node {
     pub(super) fn settle(&mut self, ready: &mut Ready) {
+        self.settle_raft(ready);
+        std::mem::take(&mut self.around.forwarding).send(&mut self.around.lend(ready));
+    }
+
+    fn settle_raft(&mut self, ready: &mut Ready) {
         for _ in 0..ROUNDS_MAX {
             self.send_errands(ready);
             let Some(committed) = self.consensus.collect(ready) else { return };
@@ -36,13 +42,8 @@ impl Node {
                 ready.replies.push((id, Err(failures::command_too_large())));
             }
         }
-        let finished = self.errands.advance(
-            &mut self.around,
-            &mut self.consensus,
-            &mut self.ledger,
-            self.applied,
-            ready,
-        );
+        let finished =
+            self.errands.advance(&mut self.around, &mut self.consensus, &mut self.ledger, self.applied);
         for errand in finished {
             self.requests.finished(&mut self.around.lend(ready), errand);
         }
@@ -63,7 +64,7 @@ impl Node {
         }
         for outcome in committed.reads {
             if let Some((asker, verdict)) = self.ledger.confirmed(outcome) {
-                self.judge(asker, verdict, ready);
+                self.judge(asker, verdict);
             }
         }
         self.around.time_applied();
@@ -90,7 +91,7 @@ impl Node {
         (self.around.leader, self.around.term) = (status.leader, status.term);
         if led {
             for (asker, verdict) in self.ledger.leadership_lost() {
-                self.judge(asker, verdict, ready);
+                self.judge(asker, verdict);
             }
         }
         self.errands.leader_changed(&self.around);
@@ -110,16 +111,18 @@ impl Node {
         self.applied = applied.position.index;
         happenings::applied(&self.around, Some(applied.at), &applied.changes, ready);
         if let Some((asker, verdict)) = self.ledger.applied(applied.position, applied.outcome) {
-            self.judge(asker, verdict, ready);
+            self.judge(asker, verdict);
         }
         applied.changes
     }
 
-    fn judge(&mut self, asker: Asker, verdict: Verdict, ready: &mut Ready) {
+    fn judge(&mut self, asker: Asker, verdict: Verdict) {
         if asker.node == self.around.me {
             self.errands.judged(asker.node, asker.ticket, verdict, self.around.now);
         } else {
-            verdict.send(asker, &mut self.around.lend(ready));
+            // It is about to be woken anyway, and may be asked next for what it wrote.
+            self.consensus.raft.tell_commit(asker.node);
+            self.around.forwarding.answer(asker, verdict);
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Config {
     /// After the notice that the leader's connection closed, a member stands after a time drawn from
     /// `prompt_delay .. 2 * prompt_delay`.
     pub prompt_delay: Duration,
+    /// So long a commit index waits for an append that takes it along to the followers, before they are told without one.
+    pub commit_delay: Duration,
     /// Entries in one message, by bytes. One larger entry still travels, alone.
     pub max_append_bytes: usize,
     /// Messages with entries that are under way to one follower.
@@ -66,6 +68,7 @@ impl Default for Config {
             election_timeout: Duration::from_millis(300),
             heartbeat_interval: Duration::from_millis(60),
             prompt_delay: Duration::from_millis(15),
+            commit_delay: Duration::ZERO,
             max_append_bytes: limits::RAFT_APPEND_BYTES,
             max_inflight_messages: 64,
             max_inflight_bytes: 4 << 20,

@@ -56,8 +56,9 @@ impl Raft {
     }
 
     fn leadership_fingerprint(&self, leadership: &Leadership, hasher: &mut impl Hasher) {
-        let Leadership { peers, noop, round, reads, heartbeat_at: _, transfer, pump, lease } = leadership;
-        (noop, round, reads, pump).hash(hasher);
+        let Leadership { peers, noop, round, reads, heartbeat_at: _, tell_at, transfer, pump, lease } =
+            leadership;
+        (noop, round, reads, pump, tell_at.is_some()).hash(hasher);
         if self.config.lease_reads {
             lease.hash(hasher);
         }

@@ -21,6 +21,8 @@ pub(super) struct Leadership {
     pub reads: Reads,
     pub lease: Lease,
     pub heartbeat_at: Time,
+    /// When those followers are told what is committed who do not know it yet.
+    pub tell_at: Option<Time>,
     pub transfer: Option<Transfer>,
     /// Something changed that may let messages go out.
     pub pump: bool,
@@ -46,6 +48,7 @@ impl Leadership {
             reads: Reads::default(),
             lease: Lease::default(),
             heartbeat_at: now,
+            tell_at: None,
             transfer: None,
             pump: true,
         };

@@ -244,10 +244,11 @@ impl Raft {
         if is_dazed {
             return;
         }
-        if let State::Leader(leadership) = &self.state
-            && self.now >= leadership.heartbeat_at
-        {
-            self.heartbeat_due();
+        if let State::Leader(leadership) = &mut self.state {
+            leadership.pump |= leadership.tell_at.is_some_and(|at| self.now >= at);
+            if self.now >= leadership.heartbeat_at {
+                self.heartbeat_due();
+            }
         }
         self.give_up_late_transfer();
     }
@@ -257,7 +258,7 @@ impl Raft {
         match &self.state {
             State::Leader(leadership) => {
                 let transfer = leadership.transfer.map(|transfer| transfer.until);
-                Some(transfer.map_or(leadership.heartbeat_at, |until| until.min(leadership.heartbeat_at)))
+                [transfer, leadership.tell_at, Some(leadership.heartbeat_at)].into_iter().flatten().min()
             }
             _ => self.may_stand().then_some(self.election_deadline),
         }
@@ -334,6 +335,11 @@ impl Raft {
     pub fn read(&mut self, now: Time, token: ReadToken) {
         self.advance(now);
         self.take_read(token);
+    }
+
+    /// A leader tells this member at once what is committed, without [`Config::commit_delay`].
+    pub fn tell_commit(&mut self, to: NodeId) {
+        self.tell_commit_now(to);
     }
 
     /// Hands leadership over (§3.10). Given up after an election timeout.

@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::entries::Entries;
+use super::leadership::Leadership;
 use super::log::Log;
 use super::message::{AppendOutcome, Message, Round, StepError};
 use super::mutation::Mutation;
@@ -35,20 +36,39 @@ impl Raft {
 
     /// Sends to every peer what its window has room for.
     pub(super) fn pump(&mut self) {
-        let State::Leader(leadership) = &mut self.state else { return };
+        let Some((leadership, mut outbox)) = self.outbox() else { return };
         if !std::mem::take(&mut leadership.pump) {
             return;
         }
-        let mut outbox = Outbox {
+        let tell_at = leadership.tell_at.unwrap_or(outbox.now + outbox.config.commit_delay);
+        let mut all_told = true;
+        for (peer, progress) in &mut leadership.peers {
+            outbox.pump(*peer, progress);
+            if tell_at <= outbox.now {
+                outbox.tell_commit(*peer, progress);
+            }
+            all_told &= outbox.news_for(progress).is_none();
+        }
+        leadership.tell_at = (!all_told).then_some(tell_at);
+    }
+
+    pub(super) fn tell_commit_now(&mut self, to: NodeId) {
+        let Some((leadership, mut outbox)) = self.outbox() else { return };
+        if let Some(progress) = leadership.peers.get_mut(&to) {
+            outbox.tell_commit(to, progress);
+        }
+    }
+
+    fn outbox(&mut self) -> Option<(&mut Leadership, Outbox<'_>)> {
+        let State::Leader(leadership) = &mut self.state else { return None };
+        let outbox = Outbox {
             term: self.hard_state.term,
             now: self.now,
             log: &self.log,
             config: &self.config,
             messages: &mut self.output.send_now,
         };
-        for (peer, progress) in &mut leadership.peers {
-            outbox.pump(*peer, progress);
-        }
+        Some((leadership, outbox))
     }
 
     /// A question about where the logs agree that carries nothing, so it may go even if the window is full.
@@ -198,7 +218,6 @@ impl Outbox<'_> {
                 }
             }
         }
-        self.tell_commit(peer, progress);
     }
 
     fn stream(&mut self, peer: NodeId, progress: &mut Progress) {
@@ -233,13 +252,16 @@ impl Outbox<'_> {
         (sent, bytes)
     }
 
-    /// Tells a follower that what it holds is committed, unless an append just did. Nobody waits for an answer.
+    /// What a follower holds and does not know to be committed.
+    fn news_for(&self, progress: &Progress) -> Option<Index> {
+        Some(self.log.commit().min(progress.matched)).filter(|commit| *commit > progress.told_commit)
+    }
+
+    /// Tells a follower that what it holds is committed, unless an append did. Nobody waits for an answer.
     fn tell_commit(&mut self, peer: NodeId, progress: &mut Progress) {
-        let commit = self.log.commit().min(progress.matched);
-        if commit > progress.told_commit {
-            progress.told_commit = commit;
-            let round = Round::default();
-            self.messages.push((peer, Message::Heartbeat { term: self.term, commit, round }));
-        }
+        let Some(commit) = self.news_for(progress) else { return };
+        progress.told_commit = commit;
+        let round = Round::default();
+        self.messages.push((peer, Message::Heartbeat { term: self.term, commit, round }));
     }
 }

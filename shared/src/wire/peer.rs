@@ -27,28 +27,37 @@ pub enum PeerMessage {
 /// A follower's way to the leader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Proposal {
-    Forward {
-        ticket: Ticket,
-        command: Command,
-    },
-    /// The index says from when on the sender's own state shows the outcome.
-    Forwarded {
-        ticket: Ticket,
-        result: Result<(raft::Index, Outcome), ForwardError>,
-    },
-    ReadIndex {
-        ticket: Ticket,
-    },
-    ReadIndexed {
-        ticket: Ticket,
-        result: Result<raft::Index, ForwardError>,
-    },
+    /// Each is answered by itself, with others or alone.
+    Ask(Vec<(Ticket, Ask)>),
+    Answer(Vec<(Ticket, Verdict)>),
     Transfer {
         to: NodeId,
     },
     RemoveMember {
         node: NodeId,
     },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ask {
+    /// This command is to be in the log.
+    Apply(Command),
+    /// From which index on is a read linearizable (dissertation §6.4)?
+    ReadIndex,
+}
+
+/// What became of a question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// From `index` on the asker's own state shows the outcome.
+    Applied {
+        index: raft::Index,
+        outcome: Outcome,
+    },
+    ReadAt {
+        index: raft::Index,
+    },
+    Failed(ForwardError),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

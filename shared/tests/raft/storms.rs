@@ -3,6 +3,7 @@
 
 use crate::kit::*;
 use std::collections::BTreeSet;
+use std::time::Duration;
 use wordraft_shared::ids::NodeId;
 use wordraft_shared::raft::*;
 use wordraft_shared::rng::Rng;
@@ -196,6 +197,7 @@ impl Storm {
 /// Small limits, so that a short storm reaches all of them.
 pub fn tight() -> Config {
     Config {
+        commit_delay: Duration::from_millis(3),
         max_append_bytes: 60,
         max_inflight_messages: 3,
         compact_after_entries: 12,

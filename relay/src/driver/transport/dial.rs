@@ -1,6 +1,7 @@
 //! The socket to a relay: dialling, the handshake, reading, writing.
 
 use super::{Introduction, RelayAddress, TransportEvent, Trouble, Uplink};
+use crate::socket::READ_BUFFER_BYTES;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -81,6 +82,7 @@ async fn dial(address: &RelayAddress) -> Result<Raw, Trouble> {
         None => return Err(Trouble::Unreachable(format!("{origin} is no address of a relay"))),
     };
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(limits::SOCKET_MESSAGE_BYTES_MAX))
         .max_frame_size(Some(limits::SOCKET_MESSAGE_BYTES_MAX));
     // Frames are small and somebody waits for each: no delay to gather them.

@@ -14,8 +14,8 @@ pub(super) use errand::Finished;
 
 use super::consensus::Consensus;
 use super::context::{Submission, Surroundings};
-use super::contract::{Ready, RequestId, Ticket};
-use super::ledger::{Asker, Ledger, Verdict};
+use super::contract::{RequestId, Ticket};
+use super::ledger::{Asker, Ledger};
 use super::requests::Question;
 use crate::ids::NodeId;
 use crate::limits;
@@ -23,7 +23,7 @@ use crate::raft::Index;
 use crate::state_machine::{Command, KeyChange, Outcome, Rejection};
 use crate::time::Time;
 use crate::wire;
-use crate::wire::peer::{ForwardError, PeerMessage, Proposal};
+use crate::wire::peer::{Ask, ForwardError, Verdict};
 use errand::{Errand, Stage, What};
 use session::OwnSession;
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,13 +187,12 @@ impl Errands {
         consensus: &mut Consensus,
         ledger: &mut Ledger,
         applied: Index,
-        ready: &mut Ready,
     ) -> Vec<Finished> {
         let mut finished = Vec::new();
         while let Some(ticket) = self.next_due(around.now) {
             let Some(mut errand) = self.open.remove(&ticket) else { continue };
             self.forwarded -= std::mem::take(&mut errand.forwarded);
-            self.hand_on(ticket, &mut errand, around, consensus, ledger, ready);
+            self.hand_on(ticket, &mut errand, around, consensus, ledger);
             if errand.is_forwarded() {
                 errand.forwarded = errand.bytes();
                 self.forwarded += errand.forwarded;
@@ -255,7 +254,6 @@ impl Errands {
         around: &mut Surroundings,
         consensus: &mut Consensus,
         ledger: &mut Ledger,
-        ready: &mut Ready,
     ) {
         let now = around.now;
         // Whoever slept through its time is not sent on its way to happen late.
@@ -267,10 +265,10 @@ impl Errands {
             errand.stage = Stage::Waiting { retry_at: errand.expires_at };
             return;
         }
-        let command = match &mut errand.what {
-            What::Write { command, .. } => Some(command.clone()),
-            What::Read { .. } => None,
-            What::Open => Some(Command::OpenSession),
+        let ask = match &mut errand.what {
+            What::Write { command, .. } => Ask::Apply(command.clone()),
+            What::Read { .. } => Ask::ReadIndex,
+            What::Open => Ask::Apply(Command::OpenSession),
             What::Call { change, place, .. } => {
                 if place.is_none() && self.session.is_full() {
                     errand.back_off(now);
@@ -285,24 +283,20 @@ impl Errands {
                     errand.stage = Stage::Waiting { retry_at: errand.expires_at };
                     return;
                 };
-                Some(Command::ChangeKey { call: self.session.call(place), change: change.clone() })
+                Ask::Apply(Command::ChangeKey { call: self.session.call(place), change: change.clone() })
             }
         };
         errand.attempts += 1;
         if leader != around.me {
-            let question = match command {
-                Some(command) => Proposal::Forward { ticket, command },
-                None => Proposal::ReadIndex { ticket },
-            };
             let again_at = Some(now + errand.patience(around.config.ask_again_after, self.forwarded));
-            around.lend(ready).control(leader, &PeerMessage::Proposal(question));
+            around.forwarding.ask(leader, ticket, ask);
             errand.stage = Stage::Asked { leader, again_at };
             return;
         }
         let asker = Asker { node: around.me, ticket };
-        let taken = match command {
-            Some(command) => ledger.propose(around, consensus, asker, command),
-            None => ledger.read(around, consensus, asker),
+        let taken = match ask {
+            Ask::Apply(command) => ledger.propose(around, consensus, asker, command),
+            Ask::ReadIndex => ledger.read(around, consensus, asker),
         };
         match taken {
             Ok(()) => errand.stage = Stage::Asked { leader, again_at: None },

@@ -4,6 +4,7 @@ use crate::node::testing::desk::{Desk, node};
 use crate::raft;
 use crate::state_machine::SessionId;
 use crate::time::Duration;
+use crate::wire::peer::{PeerMessage, Proposal};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -27,8 +28,8 @@ impl Story {
     }
 
     fn advance(&mut self) -> Vec<Finished> {
-        let Desk { around, ready } = &mut self.desk;
-        self.errands.advance(around, &mut self.consensus, &mut self.ledger, Index::ZERO, ready)
+        let around = &mut self.desk.around;
+        self.errands.advance(around, &mut self.consensus, &mut self.ledger, Index::ZERO)
     }
 
     fn put(&mut self, request: u64, bytes: usize) {
@@ -38,11 +39,13 @@ impl Story {
 
     /// What the leader is asked.
     fn asked(&mut self) -> Vec<Ticket> {
-        let tickets = self.desk.sent().into_iter().map(|(to, message, _)| match message {
-            PeerMessage::Proposal(Proposal::Forward { ticket, .. }) if to == node(1) => ticket,
+        let Desk { around, ready } = &mut self.desk;
+        std::mem::take(&mut around.forwarding).send(&mut around.lend(ready));
+        let tickets = self.desk.sent().into_iter().flat_map(|(to, message, _)| match message {
+            PeerMessage::Proposal(Proposal::Ask(asks)) if to == node(1) => asks,
             other => panic!("{other:?}"),
         });
-        tickets.collect()
+        tickets.map(|(ticket, _)| ticket).collect()
     }
 
     fn judged(&mut self, from: NodeId, ticket: Ticket, outcome: Outcome) -> usize {

@@ -3,6 +3,7 @@
 use crate::ids::{DocumentId, Hash, JobId, NodeId};
 use crate::node::clock::ClusterClock;
 use crate::node::context::{Context, Surroundings, Tickets};
+use crate::node::forwarding::Forwarding;
 use crate::node::{NodeConfig, Ready};
 use crate::raft::{Membership, Term};
 use crate::rng::Rng;
@@ -48,6 +49,7 @@ impl Desk {
             leaving: false,
             trouble: None,
             submissions: Vec::new(),
+            forwarding: Forwarding::default(),
         };
         Desk { around, ready: Ready::default() }
     }

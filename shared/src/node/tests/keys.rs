@@ -9,7 +9,7 @@ use crate::state_machine::{
     Call, Command, Condition, Key, KeyChange, KeyEvent, KeyHappened, KeyOperation, Sequence, Version,
 };
 use crate::time::Duration;
-use crate::wire::peer::{PeerMessage, Proposal, Ticket};
+use crate::wire::peer::{Ask, PeerMessage, Proposal, Ticket};
 use bytes::Bytes;
 
 fn key(name: &str) -> Key {
@@ -160,7 +160,7 @@ fn intrude(cluster: &mut Cluster, from: NodeId) {
     let session = cluster.node(leader).state().sessions.opened();
     let call = Call { session, sequence: far, lowest_open: far };
     let command = Command::ChangeKey { call, change: KeyChange::put(key("stolen"), "v".into()) };
-    let message = PeerMessage::Proposal(Proposal::Forward { ticket: Ticket(1), command });
+    let message = PeerMessage::Proposal(Proposal::Ask(vec![(Ticket(1), Ask::Apply(command))]));
     cluster.handle(leader, Input::Frame { from, frame: message.to_frame(Bytes::new()) });
     cluster.run_for(Duration::from_millis(200));
 }

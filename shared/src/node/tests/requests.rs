@@ -8,7 +8,7 @@ use crate::node::context::Submission;
 use crate::node::testing::Cluster;
 use crate::state_machine::{BlockRef, Command, Document, JobOptions, JobState, Retention};
 use crate::time::Duration;
-use crate::wire::peer::{PeerMessage, Proposal};
+use crate::wire::peer::{Ask, PeerMessage, Proposal};
 use crate::words::Mode;
 
 /// Commits a document's manifest as an upload does, through the node's own way for commands.
@@ -312,7 +312,7 @@ fn a_peer_brings_only_what_its_clients_may_ask_for() {
     let count = lies.len() as u64;
     let forward = |cluster: &mut Cluster, number: u64, command| {
         let ticket = crate::wire::peer::Ticket(number);
-        let message = PeerMessage::Proposal(Proposal::Forward { ticket, command });
+        let message = PeerMessage::Proposal(Proposal::Ask(vec![(ticket, Ask::Apply(command))]));
         let frame = message.to_frame(bytes::Bytes::new());
         cluster.handle(leader, crate::node::Input::Frame { from: liar, frame });
     };
