@@ -73,6 +73,30 @@ fn one_commit_takes_six_messages_among_three() {
 }
 
 #[test]
+fn followers_hear_of_a_commit_with_the_next_append_or_after_the_delay() {
+    let config = Config { commit_delay: ms(20), ..Config::default() };
+    let mut cluster = Cluster::with_config(3, config);
+    let leader = cluster.elect();
+    cluster.run_for(ms(60));
+    let [one, other] = cluster.followers()[..] else { panic!() };
+    cluster.network.keeps_sent = true;
+    cluster.propose(leader, "first").unwrap();
+    cluster.settle();
+    assert!(cluster.has_applied(leader, "first") && !cluster.has_applied(one, "first"));
+    cluster.propose(leader, "second").unwrap();
+    cluster.settle();
+    assert!(cluster.has_applied(one, "first") && !cluster.has_applied(one, "second"));
+    assert_eq!(cluster.network.sent.len(), 8, "{:#?}", cluster.network.sent);
+
+    cluster.with(leader, |raft, _| raft.tell_commit(one));
+    cluster.settle();
+    assert!(cluster.has_applied(one, "second") && !cluster.has_applied(other, "second"));
+    cluster.run_for(ms(20));
+    assert!(cluster.has_applied(other, "second"), "without another append");
+    assert_eq!(cluster.network.sent.len(), 10, "each is told once: {:#?}", cluster.network.sent);
+}
+
+#[test]
 fn a_leader_commits_what_others_wrote_before_its_own_disk_did() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.elect();
