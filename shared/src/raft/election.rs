@@ -45,11 +45,17 @@ impl Raft {
         self.election_deadline = self.now + self.rng.between(timeout, latest) + reluctance;
     }
 
-    /// The leader's connection is gone, says a notice. What it sent before may still be on its way, so for an election
-    /// timeout its signs of life are worth no more than an interval.
-    pub(super) fn doubt_leader(&mut self, leader: NodeId) {
-        self.doubted = Some((leader, self.now + self.config.election_timeout));
-        self.expect_prompt_election(Duration::ZERO);
+    /// A peer's connection is gone, says a notice. What it sent before may still be on its way, be it the last word of the
+    /// leader or the first of a new one: for an election timeout, its signs of life as a leader are worth no more than an
+    /// interval. Only voters come to lead, so nobody else is remembered.
+    pub(super) fn doubt(&mut self, peer: NodeId) {
+        let now = self.now;
+        self.doubted.insert(peer, now + self.config.election_timeout);
+        let may_lead = |peer| self.log.possible_configurations().any(|membership| membership.is_voter(peer));
+        self.doubted.retain(|peer, until| now < *until && may_lead(*peer));
+        if self.leader == Some(peer) {
+            self.expect_prompt_election(Duration::ZERO);
+        }
     }
 
     fn expect_prompt_election(&mut self, not_before: Duration) {
@@ -64,7 +70,7 @@ impl Raft {
         self.is_in_the_way = false;
         self.prompt_attempts = 0;
         self.reset_election_deadline();
-        if self.doubted.is_some_and(|(doubted, until)| doubted == leader && self.now < until) {
+        if self.doubted.get(&leader).is_some_and(|until| self.now < *until) {
             self.expect_prompt_election(self.config.heartbeat_interval);
         }
     }

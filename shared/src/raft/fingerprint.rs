@@ -42,7 +42,8 @@ impl Raft {
         (id, priority, hard_state, log, leader, prompt_attempts, snapshot_not_before, incoming).hash(hasher);
         is_in_the_way.hash(hasher);
         leader_contact.map(|at| self.is_long_ago(at)).hash(hasher);
-        doubted.filter(|(_, until)| self.now < *until).map(|(leader, _)| leader).hash(hasher);
+        let still_doubted = doubted.iter().filter(|(_, until)| self.now < **until).map(|(peer, _)| peer);
+        still_doubted.collect::<Vec<_>>().hash(hasher);
         writes.fingerprint(hasher);
         writes.waiting_since().map(|at| self.is_long_ago(at)).hash(hasher);
         std::mem::discriminant(state).hash(hasher);

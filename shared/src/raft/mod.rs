@@ -139,8 +139,8 @@ pub struct Raft {
     /// While there is no leader.
     campaign: Option<Campaign>,
     leader_contact: Option<Time>,
-    /// A leader whose connection closed, and until when that counts.
-    doubted: Option<(NodeId, Time)>,
+    /// Voters whose connections closed, and until when that counts.
+    doubted: BTreeMap<NodeId, Time>,
     /// With leases: no vote before this time, because a leader may count on it.
     promised_until: Time,
     election_deadline: Time,
@@ -200,7 +200,7 @@ impl Raft {
             leader: None,
             campaign: Some(Campaign::new(now)),
             leader_contact: None,
-            doubted: None,
+            doubted: BTreeMap::new(),
             promised_until: now,
             election_deadline: now,
             asked_at: Time::ZERO,
@@ -361,23 +361,20 @@ impl Raft {
     pub fn peer_lost(&mut self, now: Time, peer: NodeId) {
         self.advance(now);
         self.give_up_transfer_to(peer);
-        match &mut self.state {
-            State::Leader(leadership) => {
-                if let Some(progress) = leadership.peers.get_mut(&peer) {
-                    progress.pause();
-                }
-            }
-            State::Follower if self.leader == Some(peer) && !self.config.lease_reads => {
-                self.doubt_leader(peer)
-            }
-            _ => {}
+        if let State::Leader(leadership) = &mut self.state
+            && let Some(progress) = leadership.peers.get_mut(&peer)
+        {
+            progress.pause();
+        }
+        if !self.config.lease_reads {
+            self.doubt(peer);
         }
     }
 
     /// A notice that this peer's connection opened: a leader probes it at once.
     pub fn peer_back(&mut self, now: Time, peer: NodeId) {
         self.advance(now);
-        self.doubted.take_if(|(leader, _)| *leader == peer);
+        self.doubted.remove(&peer);
         let now = self.now;
         if let State::Leader(leadership) = &mut self.state
             && let Some(progress) = leadership.peers.get_mut(&peer)

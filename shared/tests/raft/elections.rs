@@ -207,6 +207,44 @@ fn prompt_elections_are_prompt_over_slow_links_too() {
     }
 }
 
+/// How long this member waits before it stands, when it has just heard `leader` for the last time.
+fn patience_after_the_last_word(cluster: &mut Cluster, id: NodeId, leader: NodeId, term: Term) -> Duration {
+    let heartbeat = Message::Heartbeat { term, commit: Index::ZERO, round: Round(1) };
+    cluster.step(id, leader, heartbeat).unwrap();
+    assert_eq!(cluster.status(id).leader, Some(leader));
+    cluster.nodes[&id].raft.as_ref().and_then(Raft::deadline).unwrap() - cluster.now
+}
+
+/// Whether the peer led when the notice came does not matter: its word may be the first of a new leader, or the last of one
+/// that this member had given up already.
+#[test]
+fn a_notice_counts_against_what_a_leader_said_before_it() {
+    let timeout = Config::default().election_timeout;
+    for comes_back in [false, true] {
+        let mut cluster = Cluster::new(3);
+        let leader = cluster.elect();
+        let [told, other] = [cluster.followers()[0], cluster.followers()[1]];
+        let term = cluster.status(leader).term;
+        let is_haste_right = |patience| (patience < timeout) != comes_back;
+        let notice = |cluster: &mut Cluster, peer| {
+            cluster.with(told, |raft, now| raft.peer_lost(now, peer));
+            if comes_back {
+                cluster.with(told, |raft, now| raft.peer_back(now, peer));
+            }
+        };
+
+        cluster.network.isolate(told, [1, 2, 3].map(n));
+        cluster.run_until("it stands", |cluster| cluster.role(told) == Role::PreCandidate);
+        notice(&mut cluster, leader);
+        let patience = patience_after_the_last_word(&mut cluster, told, leader, term);
+        assert!(is_haste_right(patience), "the old leader's last word: {patience:?}");
+
+        notice(&mut cluster, other);
+        let patience = patience_after_the_last_word(&mut cluster, told, other, term.next());
+        assert!(is_haste_right(patience), "a new leader's first word: {patience:?}");
+    }
+}
+
 #[test]
 fn a_wrong_notice_that_the_leader_is_gone_changes_nothing() {
     let mut cluster = Cluster::new(3);

@@ -294,6 +294,23 @@ fn a_disk_that_holds_what_cannot_be_is_refused() {
 }
 
 #[test]
+fn strangers_that_come_and_go_leave_nothing_behind() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect();
+    let follower = cluster.followers()[0];
+    cluster.with(follower, |raft, now| raft.tick(now));
+    let memory = |cluster: &Cluster| format!("{:?}", cluster.nodes[&follower].raft);
+    let before = memory(&cluster);
+    for stranger in 4..=u8::MAX {
+        cluster.with(follower, |raft, now| raft.peer_lost(now, n(stranger)));
+    }
+    assert_eq!(memory(&cluster), before);
+    let voter = cluster.followers()[1];
+    cluster.with(follower, |raft, now| raft.peer_lost(now, voter));
+    assert_ne!(memory(&cluster), before, "a voter may come to lead");
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused() {
     let timeout = Config::default().election_timeout;
     let (most, longest) = (limits::RAFT_SETTING_MAX, limits::RAFT_ELECTION_TIMEOUT_MAX);
