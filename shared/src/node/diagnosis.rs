@@ -5,7 +5,7 @@ use super::context::Surroundings;
 use super::trouble::{Half, NoMajority, Reason, Trouble};
 use super::view::{Sight, name_of};
 use crate::ids::NodeId;
-use crate::raft::{Campaign, Index, Refusal, Status};
+use crate::raft::{Campaign, Index, Refusal, Status, Term};
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,6 +116,9 @@ fn lack(around: &Surroundings, of: Half, voters: &BTreeSet<NodeId>) -> Option<No
 fn leaderless(around: &Surroundings, sight: &Sight<'_>) -> Option<Trouble> {
     let campaign = sight.raft.campaign.as_ref()?;
     let lasting = around.now.since(campaign.since);
+    if sight.raft.term >= Term::MAX {
+        return Some(Trouble::NoTermLeft);
+    }
     if let Some(mute) = mute(around, campaign) {
         return Some(mute);
     }

@@ -28,7 +28,9 @@ fn out_of_time(around: &Surroundings, fate: &str) -> RequestError {
         | TroubleCode::NotLetIn
         | TroubleCode::Installing
         | TroubleCode::CatchingUp => ErrorCode::NotReady,
-        TroubleCode::NoMajority | TroubleCode::Mute | TroubleCode::Electing => ErrorCode::NoQuorum,
+        TroubleCode::NoMajority | TroubleCode::Mute | TroubleCode::NoTermLeft | TroubleCode::Electing => {
+            ErrorCode::NoQuorum
+        }
         TroubleCode::TurnedAway => ErrorCode::Busy,
         TroubleCode::StatesDiffer
         | TroubleCode::DiskStalled

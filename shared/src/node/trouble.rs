@@ -25,6 +25,8 @@ pub enum Trouble {
     NoMajority(NoMajority),
     /// Enough voters are connected, and too few of them answer.
     Mute { silent: Vec<String>, answering: u32, voters: u32, needed: u32, lasting: Duration },
+    /// There is no term left to elect a leader in.
+    NoTermLeft,
     /// Nobody leads yet.
     Electing { lasting: Duration, rounds: u32, refusals: Vec<(String, Reason)> },
     /// Leadership is on its way to another member.
@@ -75,6 +77,7 @@ pub enum TroubleCode {
     CatchingUp,
     NoMajority,
     Mute,
+    NoTermLeft,
     Electing,
     HandingOver,
     NotCommitting,
@@ -106,6 +109,7 @@ impl Trouble {
             Trouble::CatchingUp { .. } => TroubleCode::CatchingUp,
             Trouble::NoMajority(_) => TroubleCode::NoMajority,
             Trouble::Mute { .. } => TroubleCode::Mute,
+            Trouble::NoTermLeft => TroubleCode::NoTermLeft,
             Trouble::Electing { .. } => TroubleCode::Electing,
             Trouble::HandingOver { .. } => TroubleCode::HandingOver,
             Trouble::NotCommitting { .. } => TroubleCode::NotCommitting,
@@ -139,6 +143,9 @@ impl Trouble {
                 "They may be tabs that the browser has stopped, or messages from or to them get lost. Bring those tabs to the front, or restart {}; nothing is lost meanwhile.",
                 any_of(silent)
             ),
+            Trouble::NoTermLeft => {
+                "This cluster cannot go on. Open a new room for its members, without the one that lies.".to_owned()
+            }
             Trouble::Electing { lasting, .. } if *lasting < LONG => {
                 "This takes less than a second.".to_owned()
             }
@@ -196,6 +203,9 @@ impl fmt::Display for Trouble {
                 if silent.len() == 1 { "has" } else { "have" },
                 long(*lasting),
                 if *answering == 1 { "answers" } else { "answer" },
+            ),
+            Trouble::NoTermLeft => f.write_str(
+                "No leader can be elected any more: there is no term left. Only a member that lies brings a cluster there.",
             ),
             Trouble::Electing { lasting, rounds, refusals } => {
                 write!(f, "The members are electing a leader")?;

@@ -51,8 +51,7 @@ impl Raft {
     pub(super) fn doubt(&mut self, peer: NodeId) {
         let now = self.now;
         self.doubted.insert(peer, now + self.config.election_timeout);
-        let may_lead = |peer| self.log.possible_configurations().any(|membership| membership.is_voter(peer));
-        self.doubted.retain(|peer, until| now < *until && may_lead(*peer));
+        self.doubted.retain(|peer, until| now < *until && self.log.may_be_voter(*peer));
         if self.leader == Some(peer) {
             self.expect_prompt_election(Duration::ZERO);
         }
@@ -103,9 +102,9 @@ impl Raft {
 
     /// Voters stand for election. So does a member that the newest configuration leaves out, as long as that one may
     /// not be committed: it can be the only one that is able to commit it (§4.2.2). And so does one that is in the way.
+    /// After the last term there is no next one to stand in.
     pub(super) fn may_stand(&self) -> bool {
-        self.is_in_the_way
-            || self.log.possible_configurations().any(|membership| membership.is_voter(self.id))
+        self.hard_state.term < Term::MAX && (self.is_in_the_way || self.log.may_be_voter(self.id))
     }
 
     /// A candidate needs this vote and does not get it, because its log is behind. By its own log this member has no vote

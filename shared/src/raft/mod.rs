@@ -179,7 +179,7 @@ impl Raft {
                 log.found_if_empty(id);
             }
         }
-        if stored.hard_state.term > step::TERM_MAX {
+        if stored.hard_state.term > Term::MAX {
             return Err(NewError::Stored("an impossible term"));
         }
         if log.last().term > stored.hard_state.term {

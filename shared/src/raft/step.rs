@@ -10,16 +10,13 @@ use super::{Raft, State};
 use crate::ids::NodeId;
 use crate::limits;
 
-/// No cluster lives to see this term; only a lie names it. Beyond it, "the next term" would not be a new one.
-pub(super) const TERM_MAX: Term = Term::new(u64::MAX / 2);
-
 impl Raft {
     pub(super) fn dispatch(&mut self, from: NodeId, message: Message) -> Result<(), StepError> {
         if from == self.id {
             return Err(StepError::FromSelf);
         }
         let own = self.hard_state.term.get();
-        if message.term() > TERM_MAX || message.term().get().saturating_sub(own) > limits::RAFT_TERM_JUMP_MAX
+        if message.term() > Term::MAX || message.term().get().saturating_sub(own) > limits::RAFT_TERM_JUMP_MAX
         {
             return Err(StepError::Malformed("an impossible term"));
         }

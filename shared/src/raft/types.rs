@@ -51,6 +51,11 @@ counter!(Term);
 counter!(Index);
 counter!(PersistSequence);
 
+impl Term {
+    /// The last one. No cluster lives to see it, unless somebody lies; after it nobody can stand for election.
+    pub const MAX: Term = Term(u64::MAX / 2);
+}
+
 impl Index {
     pub(super) const fn plus(self, count: usize) -> Index {
         Index(self.0.saturating_add(count as u64))

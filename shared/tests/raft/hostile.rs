@@ -293,6 +293,35 @@ fn a_disk_that_holds_what_cannot_be_is_refused() {
     }
 }
 
+/// Whoever lies often enough brings a cluster to the last term. What it has goes on; a term beyond the last would be stored,
+/// and then no other member would listen, and the next start fail.
+#[test]
+fn after_the_last_term_nobody_stands() {
+    let at = |term| {
+        let mut stored = Stored { entries: Stored::founder(n(1)).entries, ..Stored::default() };
+        stored.entries[0].payload = Payload::Membership(Membership::of_voters([1, 2, 3].map(n)).into());
+        stored.hard_state.term = term;
+        stored
+    };
+    let mut cluster =
+        Cluster::from_disks(Config::default(), [1, 2, 3].map(|id| (id, at(Term::MAX.previous()))));
+    let leader = cluster.elect();
+    assert_eq!(cluster.status(leader).term, Term::MAX);
+    cluster.crash(leader);
+    cluster.run_for(ms(10_000));
+    for id in [1, 2, 3].map(n).into_iter().filter(|id| *id != leader) {
+        assert_eq!(
+            (cluster.leader(), cluster.status(id).term, cluster.role(id)),
+            (None, Term::MAX, Role::Follower)
+        );
+        let asks = Message::TimeoutNow { term: Term::MAX };
+        assert_eq!(cluster.step(id, leader, asks), Err(StepError::NotExpected));
+    }
+    cluster.restart(leader);
+    cluster.run_for(ms(10_000));
+    assert_eq!((cluster.leader(), cluster.status(leader).term), (None, Term::MAX));
+}
+
 #[test]
 fn strangers_that_come_and_go_leave_nothing_behind() {
     let mut cluster = Cluster::new(3);

@@ -163,6 +163,11 @@ impl Cluster {
         self.members.get_mut(&id).expect("a member of this test").disk = Disk::default();
     }
 
+    /// Changes the log of a node that does not run.
+    pub fn edit_disk(&mut self, id: NodeId, change: impl FnOnce(&mut crate::raft::Stored)) {
+        change(&mut self.members.get_mut(&id).expect("a member of this test").disk.raft);
+    }
+
     /// The browser stops a tab's timers and messages; its connection stays.
     pub fn freeze(&mut self, id: NodeId) {
         self.members.get_mut(&id).expect("a member of this test").frozen = Some(Vec::new());

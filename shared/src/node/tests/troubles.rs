@@ -6,7 +6,7 @@ use crate::node::Input;
 use crate::node::api::{ErrorCode, Event, Request, Trouble, TroubleCode};
 use crate::node::testing::Cluster;
 use crate::node::view::name_of;
-use crate::raft::Index;
+use crate::raft::{Index, Term};
 use crate::state_machine::{Command, MemberRecord};
 use crate::time::Duration;
 use crate::wire::session::{Kind, Welcome};
@@ -110,6 +110,25 @@ fn a_member_that_is_far_behind_says_how_far() {
     cluster.wait("everybody to have everything", |cluster| {
         nodes.iter().all(|node| cluster.node(*node).inspect().applied == cluster.status(leader).commit)
     });
+}
+
+#[test]
+fn members_without_a_term_to_elect_a_leader_in_say_so() {
+    let (mut cluster, leader, [one, other]) = three(206);
+    let nodes = [leader, one, other];
+    for node in nodes {
+        cluster.crash(node);
+        cluster.edit_disk(node, |disk| disk.hard_state.term = Term::MAX);
+    }
+    for node in nodes {
+        cluster.restart(node);
+    }
+    cluster.run_for(Duration::from_secs(10));
+    for node in nodes {
+        let said = trouble(&cluster, node).expect("a trouble").to_string();
+        assert!(said.starts_with("No leader can be elected any more"), "{said}");
+        assert_eq!(cluster.status(node).term, Term::MAX);
+    }
 }
 
 #[test]

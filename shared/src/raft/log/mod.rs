@@ -7,6 +7,7 @@ use super::membership::Membership;
 use super::output::NewError;
 use super::storage::{Snapshot, SnapshotMeta};
 use super::types::{Entry, Index, Payload, Position, Term};
+use crate::ids::NodeId;
 use bytes::Bytes;
 use runs::Runs;
 use std::sync::Arc;
@@ -111,10 +112,10 @@ impl Log {
         self.configurations.iter().rev().take(3).map(|(_, membership)| &**membership)
     }
 
-    /// The configurations that may be the committed one: the newest that surely is, and all after it.
-    pub fn possible_configurations(&self) -> impl Iterator<Item = &Membership> {
+    /// Whether this member votes in a configuration that may be the committed one: the newest that surely is, or any after it.
+    pub fn may_be_voter(&self, id: NodeId) -> bool {
         let settled = self.configurations.partition_point(|(index, _)| *index <= self.commit);
-        self.configurations[settled.saturating_sub(1)..].iter().map(|(_, membership)| &**membership)
+        self.configurations[settled.saturating_sub(1)..].iter().any(|(_, membership)| membership.is_voter(id))
     }
 
     /// The term of an entry, or of the base; none where nothing is known.
