@@ -6,6 +6,7 @@
 //! the voters are too few to be needed, so closing every tab at once loses nothing. What is decided here may be wrong
 //! or forgotten without harm: joint consensus makes every change safe.
 
+use super::config::{Mutation, NodeConfig};
 use crate::ids::NodeId;
 use crate::limits;
 use crate::raft::{Membership, MembershipChange};
@@ -99,7 +100,7 @@ enum Incumbency {
 }
 
 /// The configuration to go to, or `None` when the present one is right.
-pub(super) fn decide(facts: &Facts<'_>, config: &AutopilotConfig) -> Option<MembershipChange> {
+pub(super) fn decide(facts: &Facts<'_>, config: &NodeConfig) -> Option<MembershipChange> {
     if facts.membership.is_joint() || !facts.membership.voters.contains(&facts.leader) {
         return None;
     }
@@ -134,12 +135,12 @@ impl Facts<'_> {
     }
 
     /// `None` when so many are gone that pruning them would leave the decision to a minority.
-    fn voters(&self, config: &AutopilotConfig) -> Option<BTreeSet<NodeId>> {
+    fn voters(&self, config: &NodeConfig) -> Option<BTreeSet<NodeId>> {
         let incumbents = self.membership.voters.iter().map(|voter| self.rank(*voter, config));
         let (mut eligible, mut gone): (Vec<Rank>, Vec<Rank>) =
             incumbents.partition(|rank| self.is_fit_voter(rank.node, config));
         let prune_max = self.membership.voters.len().saturating_sub(1) / 2;
-        if gone.len() > prune_max {
+        if gone.len() > prune_max && !config.broken(Mutation::MajoritiesArePruned) {
             return None;
         }
         gone.sort_unstable();
@@ -152,17 +153,20 @@ impl Facts<'_> {
         Some(self.not_below_the_floor(anchored_and_odd(eligible), &reserve, config))
     }
 
-    fn is_fit_voter(&self, node: NodeId, config: &AutopilotConfig) -> bool {
-        let unfit = self.unwanted.contains(&node) || self.is_gone_for(node, config.dead_voter_after);
+    fn is_fit_voter(&self, node: NodeId, config: &NodeConfig) -> bool {
+        let is_hasty = config.broken(Mutation::AbsentVotersArePruned);
+        let patience = if is_hasty { Duration::ZERO } else { config.autopilot.dead_voter_after };
+        let unfit = self.unwanted.contains(&node) || self.is_gone_for(node, patience);
         node == self.leader || !unfit
     }
 
-    fn is_promotable(&self, node: NodeId, config: &AutopilotConfig) -> bool {
+    fn is_promotable(&self, node: NodeId, config: &NodeConfig) -> bool {
         let Some(candidate) = self.candidates.get(&node) else { return false };
         let (Link::Online { since }, Some(caught_up)) = (candidate.link, candidate.caught_up_since) else {
             return false;
         };
-        !self.unwanted.contains(&node) && self.now.since(since.max(caught_up)) >= config.stable_after
+        !self.unwanted.contains(&node)
+            && self.now.since(since.max(caught_up)) >= config.autopilot.stable_after
     }
 
     /// Fills up with voters of now, the live ones first. A single voter stays who it is: nothing is won by a change.
@@ -170,10 +174,14 @@ impl Facts<'_> {
         &self,
         chosen: BTreeSet<NodeId>,
         reserve: &[Rank],
-        config: &AutopilotConfig,
+        config: &NodeConfig,
     ) -> BTreeSet<NodeId> {
-        let had_it = self.membership.voters.len() >= config.voters_floor;
-        let floor = if had_it { config.voters_floor } else { 1 };
+        let had_it = self.membership.voters.len() >= config.autopilot.voters_floor;
+        let floor = if had_it && !config.broken(Mutation::VotersShrinkToOne) {
+            config.autopilot.voters_floor
+        } else {
+            1
+        };
         let mut chosen = if chosen.len() > 1 { chosen } else { BTreeSet::from([self.leader]) };
         for rank in reserve {
             if chosen.len() >= floor {
@@ -184,9 +192,9 @@ impl Facts<'_> {
         chosen
     }
 
-    fn learners(&self, voters: &BTreeSet<NodeId>, config: &AutopilotConfig) -> BTreeSet<NodeId> {
+    fn learners(&self, voters: &BTreeSet<NodeId>, config: &NodeConfig) -> BTreeSet<NodeId> {
         let members = self.membership.voters.iter().chain(&self.membership.learners);
-        let staying = members.filter(|node| !self.is_gone_for(**node, config.dead_learner_after));
+        let staying = members.filter(|node| !self.is_gone_for(**node, config.autopilot.dead_learner_after));
         let (here, away): (Vec<NodeId>, Vec<NodeId>) =
             staying.copied().partition(|node| self.is_online(*node));
         let connected = self.candidates.keys().copied().filter(|node| self.is_online(*node));
@@ -201,7 +209,7 @@ impl Facts<'_> {
         learners
     }
 
-    fn rank(&self, node: NodeId, config: &AutopilotConfig) -> Rank {
+    fn rank(&self, node: NodeId, config: &NodeConfig) -> Rank {
         let incumbency = match node {
             _ if node == self.leader => Incumbency::Leader,
             _ if self.membership.voters.contains(&node) => Incumbency::Voter,
@@ -210,7 +218,7 @@ impl Facts<'_> {
         let class = match self.candidates.get(&node) {
             Some(Candidate { kind: Kind::Server, .. }) => Class::Server,
             Some(Candidate { hidden_since: Some(since), .. })
-                if self.now.since(*since) >= config.hidden_after =>
+                if self.now.since(*since) >= config.autopilot.hidden_after =>
             {
                 Class::HiddenTab
             }

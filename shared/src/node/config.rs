@@ -34,16 +34,36 @@ pub struct NodeConfig {
     pub mutation: Option<Mutation>,
 }
 
-/// Rules of a node that can be switched off, to prove that the simulator finds out.
-#[cfg(feature = "mutations")]
+/// Rules of a node that can be switched off, named after what happens then, to see whether tests and simulator notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
     /// Tasks stay with a worker that went away or does not answer.
     NoReassignment,
     /// A change of a key that is brought to a leader again is not known again.
+    #[cfg(feature = "mutations")]
     RetryIsAnotherCall,
     /// Keys are over by the clock of whoever is asked.
     OwnClockExpiresKeys,
+    /// The number of voters follows every loss.
+    VotersShrinkToOne,
+    /// A voter that is away for a moment loses its vote.
+    AbsentVotersArePruned,
+    /// So many voters are pruned at once that a minority is left.
+    MajoritiesArePruned,
+}
+
+impl NodeConfig {
+    /// Whether this rule is switched off on purpose. Never outside of tests.
+    #[cfg(feature = "mutations")]
+    pub(super) fn broken(&self, rule: Mutation) -> bool {
+        self.mutation == Some(rule)
+    }
+
+    /// Whether this rule is switched off on purpose. Never outside of tests.
+    #[cfg(not(feature = "mutations"))]
+    pub(super) const fn broken(&self, _rule: Mutation) -> bool {
+        false
+    }
 }
 
 impl Default for NodeConfig {

@@ -1,6 +1,7 @@
 //! Requests of local clients: who asked, what is still open, and how each is answered.
 
 use super::api::{Consistency, KeyQuery, Reply, Request, RequestError};
+use super::config::Mutation;
 use super::context::{Context, Submission, Surroundings};
 use super::contract::{Ready, RequestId};
 use super::errands::{Errands, Finished, is_too_large};
@@ -179,11 +180,7 @@ impl Requests {
 
 /// When a key that is read has to be there: by the log, or on purpose by this node's clock, to see whether the tests notice.
 fn reading_time(context: &Context<'_>) -> Time {
-    #[cfg(feature = "mutations")]
-    if context.config.mutation == Some(super::config::Mutation::OwnClockExpiresKeys) {
-        return context.now;
-    }
-    context.state.now
+    if context.config.broken(Mutation::OwnClockExpiresKeys) { context.now } else { context.state.now }
 }
 
 /// Commands of parts go the same way as those of clients.

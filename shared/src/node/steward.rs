@@ -107,7 +107,7 @@ impl Steward {
             let _not_now = consensus.raft.transfer(around.now, better);
             return;
         }
-        if let Some(change) = decide(&facts, &around.config.autopilot) {
+        if let Some(change) = decide(&facts, &around.config) {
             // Whatever stands in the way now may be gone at the next look.
             let _not_now = consensus.raft.change_membership(around.now, change);
         }

@@ -93,9 +93,4 @@ pub enum Mutation {
     SnapshotKeepsConflictingTail,
     /// A leader whose log is empty after its snapshot has nothing to send.
     IdleLogSendsNoSnapshot,
-
-    // Beside the core: the state machine over it.
-    /// Sessions forget what a command came to, and a retry is applied again (§6.3).
-    #[cfg(feature = "mutations")]
-    RetryAppliedAgain,
 }

@@ -74,12 +74,6 @@ impl StateMachine {
         Ok(StateMachine { state, sums })
     }
 
-    /// From now on a retry is applied again. For tests that have to fail then.
-    #[cfg(feature = "mutations")]
-    pub fn forget_outcomes(&mut self) {
-        self.state.sessions.forgets_outcomes = true;
-    }
-
     /// Applies one command and notes in `changes` what it changed. A rejected command changes nothing but the clock.
     pub fn apply(&mut self, stamped: Stamped, changes: &mut Vec<Change>) -> Outcome {
         let at = self.state.now.max(stamped.at);

@@ -41,10 +41,6 @@ pub struct Sessions {
     by_use: BTreeSet<(Time, SessionId)>,
     #[serde(skip)]
     answers: usize,
-    /// A rule that is switched off on purpose, to see whether the tests notice.
-    #[cfg(feature = "mutations")]
-    #[serde(skip)]
-    pub(super) forgets_outcomes: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -151,10 +147,6 @@ impl Sessions {
     }
 
     pub(super) fn remember(&mut self, call: &Call, outcome: &Outcome, sums: &mut Sums) {
-        #[cfg(feature = "mutations")]
-        if self.forgets_outcomes {
-            return;
-        }
         let Some(session) = self.open.get_mut(&call.session) else { return };
         session.answers.insert(call.sequence, outcome.clone());
         sums.count_in(answer_print(call.session, call.sequence, outcome));

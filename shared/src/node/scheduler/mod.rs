@@ -13,6 +13,7 @@ use super::api::{Event, Happening, What};
 use super::blocks::holdings::HolderMap;
 use super::blocks::placement;
 use super::compute::{Function, TaskOutput};
+use super::config::Mutation;
 use super::context::Context;
 use super::contract::BlockName;
 use crate::ids::{JobId, NodeId};
@@ -261,7 +262,7 @@ impl Scheduler {
         if run.running.get(&attempt.number).is_none_or(|at| at.node != from || at.task != attempt.task) {
             return;
         }
-        if is_broken(context) {
+        if context.config.broken(Mutation::NoReassignment) {
             return;
         }
         self.stirred = true;
@@ -290,7 +291,7 @@ impl Scheduler {
 
     /// What this member was at, others do; what only it had done, they do again.
     pub fn peer_left(&mut self, context: &mut Context<'_>, node: NodeId) {
-        if is_broken(context) {
+        if context.config.broken(Mutation::NoReassignment) {
             return;
         }
         for run in self.runs.values_mut() {
@@ -319,7 +320,7 @@ impl Scheduler {
         }
         self.watch_at = (!self.runs.is_empty()).then_some(context.now + WATCH_INTERVAL);
         self.stirred = true;
-        if is_broken(context) {
+        if context.config.broken(Mutation::NoReassignment) {
             return;
         }
         let hands = self.hands(context);
@@ -385,15 +386,4 @@ fn share_of(context: &Context<'_>, node: NodeId) -> WorkerShare {
         bytes: 0,
         tasks: 0,
     }
-}
-
-/// Whether tasks stay where they are on purpose, to see whether the tests notice.
-#[cfg(feature = "mutations")]
-fn is_broken(context: &Context<'_>) -> bool {
-    context.config.mutation == Some(super::config::Mutation::NoReassignment)
-}
-
-#[cfg(not(feature = "mutations"))]
-fn is_broken(_context: &Context<'_>) -> bool {
-    false
 }

@@ -101,7 +101,12 @@ impl Cluster {
 
     /// A cluster of so many servers, of which as many vote as may.
     pub fn of_servers(seed: u64, count: usize) -> (Cluster, Vec<NodeId>) {
+        Cluster::of_servers_with(NodeConfig::default(), seed, count)
+    }
+
+    pub fn of_servers_with(config: NodeConfig, seed: u64, count: usize) -> (Cluster, Vec<NodeId>) {
         let mut cluster = Cluster::new(seed);
+        cluster.config = config;
         let nodes: Vec<NodeId> = (0..count).map(|_| cluster.start(Kind::Server)).collect();
         let voters = if count.is_multiple_of(2) { count - 1 } else { count }.min(7);
         cluster.wait("every server to be a member", |cluster| cluster.is_settled(voters, count));

@@ -2,9 +2,9 @@
 
 use crate::ids::NodeId;
 use crate::limits;
-use crate::node::Input;
 use crate::node::api::{Consistency, ErrorCode, KeyQuery, KeyView, Reply, Request, RequestError};
 use crate::node::testing::Cluster;
+use crate::node::{Input, NodeConfig};
 use crate::state_machine::{
     Call, Command, Condition, Key, KeyChange, KeyEvent, KeyHappened, KeyOperation, Sequence, Version,
 };
@@ -97,11 +97,10 @@ fn every_member_reads_what_any_member_wrote() {
     assert_eq!((keys.len(), next), (1, None));
 }
 
-#[test]
-fn bug_23_a_change_is_applied_once_through_a_leader_that_dies_before_it_answers() {
+pub fn a_change_is_applied_once_through_a_leader_that_dies_before_it_answers(config: NodeConfig) {
     let mut retried = 0;
     for seed in 0..12 {
-        let (mut cluster, _) = Cluster::of_servers(61 + seed, 3);
+        let (mut cluster, _) = Cluster::of_servers_with(config.clone(), 61 + seed, 3);
         let client = cluster.follower();
         assert_eq!(cluster.ask(client, put("n", "0", Condition::Any)), stored(1, true));
         let if_zero = Condition::Version(Version::new(1));

@@ -1,6 +1,7 @@
 //! Whole nodes in a cluster in memory: what they promise their clients and each other.
 
 mod autopilot;
+mod bugs;
 mod chaos;
 mod cluster;
 mod counts;

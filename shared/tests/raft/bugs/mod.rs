@@ -1,12 +1,12 @@
 //! Bugs that other implementations shipped, each pinned by a story that fails when its rule is taken out.
 //!
-//! The numbers are those of `docs/raft-proofs.md`, which also says where the rest of the proof is.
+//! The numbers are those of `docs/raft-proofs.md`, which also says where the rest of the proof is. Bugs 22 and 23 are those of
+//! a node: `shared/src/node/tests/bugs.rs`.
 
 mod commits;
 mod configurations;
 mod elections;
 mod reads;
-mod sessions;
 mod snapshots;
 mod stalls;
 
@@ -61,7 +61,6 @@ bugs! {
     20 elections::looking_at_the_clock_does_not_begin_patience_again without [PatienceDrawnAtEveryTick];
     20 elections::members_in_lockstep_still_elect without [TiesRepeat];
     21 elections::a_wiped_member_is_no_quorum_of_its_own without [EmptyDiskIsCluster];
-    23 sessions::a_retry_after_its_leader_died_is_applied_once without [RetryAppliedAgain];
 }
 
 /// Prints why each story failed, so that a reader sees it fail for its own reason.
