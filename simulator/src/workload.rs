@@ -87,7 +87,7 @@ impl Workload {
         let id = RequestId(self.next_request);
         let node = session.node;
         self.sessions.insert(id, session);
-        Call { node, input: Input::Request { id, request } }
+        Call { node, input: Input::request(id, request) }
     }
 
     /// A member answered. Gives what its client asks next.

@@ -108,13 +108,6 @@ impl<T: Serialize> Gathered<T> {
         self.all.push(next);
         Ok(())
     }
-
-    fn one(mut self) -> Result<T, Vec<T>> {
-        match self.all.pop() {
-            Some(one) if self.all.is_empty() => Ok(one),
-            last => Err(self.all.into_iter().chain(last).collect()),
-        }
-    }
 }
 
 impl Runner {
@@ -272,10 +265,7 @@ impl Runner {
             }
             break;
         }
-        match gathered.one() {
-            Ok((from, frame)) => Input::Frame { from, frame },
-            Err(several) => Input::Frames(several),
-        }
+        Input::Frames(gathered.all)
     }
 
     /// The request, with those that wait behind it.
@@ -296,10 +286,7 @@ impl Runner {
             }
             break;
         }
-        match gathered.one() {
-            Ok((id, request)) => Input::Request { id, request },
-            Err(several) => Input::Requests(several),
-        }
+        Input::Requests(gathered.all)
     }
 
     fn carry_out(&mut self, ready: &mut Ready) -> Result<(), NodeEnd> {
@@ -386,7 +373,7 @@ mod tests {
         while small.has_room() {
             small.add(1).unwrap();
         }
-        assert_eq!(small.one().map_err(|several| several.len()), Err(limits::INPUTS_AT_ONCE_MAX));
+        assert_eq!(small.all.len(), limits::INPUTS_AT_ONCE_MAX);
 
         // A length of up to 2 MiB takes 3 bytes.
         let of_bytes = |bytes: usize| "x".repeat(bytes - 3);

@@ -24,14 +24,11 @@ pub enum Input {
     /// The connection to the relay is gone; the driver is already trying again.
     Disconnected,
     Presence(Presence),
-    Frame {
-        from: NodeId,
-        frame: Frame,
-    },
-    Request {
-        id: RequestId,
-        request: Request,
-    },
+    /// From peers. Frames that were waiting come together: what they lead to shares a write, and a message to each peer. A
+    /// driver bounds their bytes.
+    Frames(Vec<(NodeId, Frame)>),
+    /// Of local clients. The same.
+    Requests(Vec<(RequestId, Request)>),
     /// Whoever asked went away: no reply is wanted any more.
     Abandoned {
         id: RequestId,
@@ -53,10 +50,16 @@ pub enum Input {
     Leaving(bool),
     /// The time of `Ready::deadline` has come. Early and repeated ones do no harm.
     Deadline,
-    /// Several that were waiting: what they lead to shares a write, and a message to each peer. A driver bounds their bytes.
-    Frames(Vec<(NodeId, Frame)>),
-    /// The same.
-    Requests(Vec<(RequestId, Request)>),
+}
+
+impl Input {
+    pub fn frame(from: NodeId, frame: Frame) -> Input {
+        Input::Frames(vec![(from, frame)])
+    }
+
+    pub fn request(id: RequestId, request: Request) -> Input {
+        Input::Requests(vec![(id, request)])
+    }
 }
 
 /// Names a request of a local client until its reply.

@@ -18,11 +18,9 @@ impl Node {
             Input::Connected(welcome) => self.connected(welcome, ready),
             Input::Disconnected => self.disconnected(ready),
             Input::Presence(presence) => self.presence(presence, ready),
-            Input::Frame { from, frame } => self.frame(from, frame, ready),
             Input::Frames(frames) => {
                 frames.into_iter().for_each(|(from, frame)| self.frame(from, frame, ready));
             }
-            Input::Request { id, request } => self.request(id, request, ready),
             Input::Requests(requests) => {
                 requests.into_iter().for_each(|(id, request)| self.request(id, request, ready));
             }

@@ -166,16 +166,12 @@ impl Teller {
             }
             Input::Disconnected => Told::news(Topic::Members, "the connection to the relay is gone"),
             Input::Presence(presence) => self.presence(presence),
-            Input::Frame { from, frame } => {
-                self.frame(frame).map(|text| format!("<- {}: {text}", self.name(*from)))
-            }
             Input::Frames(frames) => {
                 let told = frames.iter().map(|(from, frame)| {
                     self.frame(frame).map(|text| format!("<- {}: {text}", self.name(*from)))
                 });
                 told.reduce(Told::and).unwrap_or_else(|| Told::routine(Topic::Raft, "no frames"))
             }
-            Input::Request { id, request } => Told::news(Topic::Requests, request_text(*id, request)),
             Input::Requests(requests) => {
                 let texts: Vec<String> =
                     requests.iter().map(|(id, request)| request_text(*id, request)).collect();

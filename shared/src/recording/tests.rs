@@ -33,11 +33,8 @@ fn live(recorder: &mut Recorder, file: &mut Vec<u8>) {
     let mut coming = VecDeque::from([
         Input::Connected(Welcome { node: node.id(), cluster, founder: true, present: Vec::new() }),
         Input::Deadline,
-        Input::Request {
-            id: upload,
-            request: Request::OpenUpload { name: "a text".to_owned(), retention, document: None },
-        },
-        Input::Request { id: RequestId(2), request: Request::Cluster },
+        Input::request(upload, Request::OpenUpload { name: "a text".to_owned(), retention, document: None }),
+        Input::request(RequestId(2), Request::Cluster),
     ]);
     let mut now = start().at;
     let mut ready = Ready::default();
@@ -59,7 +56,7 @@ fn live(recorder: &mut Recorder, file: &mut Vec<u8>) {
                 let bytes = Bytes::from_static(b"one two three");
                 let request =
                     Request::UploadChunk { upload: *upload, position: 0, hash: Hash::of(&bytes), bytes };
-                coming.push_back(Input::Request { id: RequestId(3), request });
+                coming.push_back(Input::request(RequestId(3), request));
             }
         }
         if let (Some(deadline), true) = (ready.deadline, inputs < 200) {

@@ -131,7 +131,7 @@ impl Clients {
         let node = up[rng.below(up.len() as u64) as usize];
         self.next_request += 1;
         let request = RequestId(self.next_request);
-        calls.push(Call { node, input: Input::Request { id: request, request: self.ask(&what, who) } });
+        calls.push(Call { node, input: Input::request(request, self.ask(&what, who)) });
         self.open.insert(request, who);
         self.all[who].open = Some(Open { request, node, called_at: at, what });
         (calls, Some(self.next_turn(who, at, (500, 5_000), rng)))

@@ -18,7 +18,7 @@ impl World {
                 if self.network.arrives(from, postmark)
                     && self.network.connection_of(to) == Some(connection) =>
             {
-                self.handle(to, Input::Frame { from, frame })
+                self.handle(to, Input::frame(from, frame))
             }
             Due::Presence { to, connection, presence }
                 if self.network.connection_of(to) == Some(connection) =>

@@ -198,7 +198,7 @@ impl Driver {
             Signal::WriteTurn => self.write_turns.came(),
             Signal::Call { request, reply } => {
                 if let Some(id) = self.calls.add_upload(&request, reply) {
-                    return self.feed(Input::Request { id, request });
+                    return self.feed(Input::request(id, request));
                 }
             }
             Signal::Counter(signal) => self.pool.take(signal, &mut self.blocks),
@@ -263,9 +263,7 @@ impl Driver {
             LinkOutcome::Lost => self.feed(Input::Disconnected),
             LinkOutcome::OtherCluster => Err(End::OtherCluster { hidden: self.profile.hidden }),
             LinkOutcome::Frame(RelayFrame::Welcome(welcome)) => self.feed(Input::Connected(welcome)),
-            LinkOutcome::Frame(RelayFrame::Deliver { from, frame }) => {
-                self.feed(Input::Frame { from, frame })
-            }
+            LinkOutcome::Frame(RelayFrame::Deliver { from, frame }) => self.feed(Input::frame(from, frame)),
             LinkOutcome::Frame(RelayFrame::Presence(presence)) => self.feed(Input::Presence(presence)),
             // The link has dealt with these.
             LinkOutcome::Frame(RelayFrame::Challenge { .. } | RelayFrame::Refused(_)) => Ok(()),

@@ -217,7 +217,7 @@ impl Cluster {
 
     pub fn request(&mut self, id: NodeId, request: Request) -> RequestId {
         let request_id = self.next_request();
-        self.handle(id, Input::Request { id: request_id, request });
+        self.handle(id, Input::request(request_id, request));
         request_id
     }
 

@@ -70,7 +70,7 @@ impl Cluster {
     pub(super) fn send(&mut self, from: NodeId, outgoing: Vec<Outgoing>) {
         for Outgoing { to, class: _, frame } in outgoing {
             if self.relay.connected.contains(&from) && (self.link)(from, to) {
-                let input = Box::new(Input::Frame { from, frame });
+                let input = Box::new(Input::frame(from, frame));
                 self.later(HOP, to, Coming::Input { run: None, input });
             }
         }

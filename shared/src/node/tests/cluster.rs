@@ -175,7 +175,7 @@ fn garbage_from_a_peer_is_counted_and_changes_nothing() {
     let [from, to] = [nodes[0], nodes[1]];
     for head in [&b""[..], b"\x01", b"\x01\xff\xff\xff", b"\x07hello"] {
         let frame = Frame { head: Bytes::copy_from_slice(head), bulk: Bytes::new() };
-        cluster.handle(to, crate::node::Input::Frame { from, frame });
+        cluster.handle(to, crate::node::Input::frame(from, frame));
     }
     assert_eq!(cluster.node(to).frames_ignored(), 4);
     cluster.run_for(Duration::from_secs(1));

@@ -160,7 +160,7 @@ fn intrude(cluster: &mut Cluster, from: NodeId) {
     let call = Call { session, sequence: far, lowest_open: far };
     let command = Command::ChangeKey { call, change: KeyChange::put(key("stolen"), "v".into()) };
     let message = PeerMessage::Proposal(Proposal::Ask(vec![(Ticket(1), Ask::Apply(command))]));
-    cluster.handle(leader, Input::Frame { from, frame: message.to_frame(Bytes::new()) });
+    cluster.handle(leader, Input::frame(from, message.to_frame(Bytes::new())));
     cluster.run_for(Duration::from_millis(200));
 }
 

@@ -314,7 +314,7 @@ fn a_peer_brings_only_what_its_clients_may_ask_for() {
         let ticket = crate::wire::peer::Ticket(number);
         let message = PeerMessage::Proposal(Proposal::Ask(vec![(ticket, Ask::Apply(command))]));
         let frame = message.to_frame(bytes::Bytes::new());
-        cluster.handle(leader, crate::node::Input::Frame { from: liar, frame });
+        cluster.handle(leader, crate::node::Input::frame(liar, frame));
     };
     for (number, lie) in (0..).zip(lies) {
         forward(&mut cluster, number, lie);
