@@ -4,11 +4,11 @@ use crate::{Options, Recording, run};
 use shared::ids::Hash;
 use shared::recording::{Fingerprint, Reader, Record, Replay};
 
-const SEED: u64 = 2;
+const SEED: u64 = 4;
 
 /// Of what all nodes of that run put out. It changes when the core does something else than before: then the test beside
 /// it says what to write here.
-pub const DIGEST: &str = "7ffa92d064955d6e1270ebb567c321e1d7f567d810cd4ef372f35523c051f198";
+pub const DIGEST: &str = "959a037fe5ac8a9bd7e749479626ea16aca573712519f3d30972ef00f1a12c60";
 
 /// What the run comes to in this build. Each node's life is replayed on the way, and must be the same again.
 pub fn digest() -> String {
