@@ -1,11 +1,10 @@
 //! The HTTP server: takes connections in, within bounds that do not depend on the good will of whoever connects.
 
+use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use axum::serve::{Listener, ListenerExt as _};
-use axum::{Router, middleware};
 use futures_util::StreamExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,6 +16,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tower::util::MapResponseLayer;
 
 /// Answers that are still on their way when the server stops get this long.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
@@ -43,7 +43,9 @@ impl Server {
 
     fn start_within(bounds: Bounds, listener: TcpListener, routes: Router) -> Server {
         let (stop, mut stopped) = watch::channel(false);
-        let routes = routes.layer(middleware::map_response_with_state(stopped.clone(), end_streams));
+        let until = stopped.clone();
+        let routes =
+            routes.layer(MapResponseLayer::new(move |response| end_streams(until.clone(), response)));
         let listener = listener.tap_io(|stream| {
             // Frames are small and somebody waits for each: no delay to gather them.
             if let Err(error) = stream.set_nodelay(true) {
@@ -114,7 +116,7 @@ async fn accept<L>(
 }
 
 /// Events have no end of their own: a server that stops would wait for them.
-async fn end_streams(State(mut stopped): State<watch::Receiver<bool>>, response: Response) -> Response {
+fn end_streams(mut stopped: watch::Receiver<bool>, response: Response) -> Response {
     if response.headers().get(CONTENT_TYPE).is_none_or(|kind| kind != "text/event-stream") {
         return response;
     }

@@ -158,7 +158,10 @@ pub const REQUESTS_BYTES_MAX: usize = 64 << 20;
 /// [`CONTROL_QUEUE_BYTES_MAX`], since each of them may be sent again.
 pub const FORWARDED_BYTES_MAX: usize = CONTROL_QUEUE_BYTES_MAX / 4;
 
-/// What goes together to the leader, or back, in one message. A larger command goes alone.
+/// Commands and answers that go together to the leader, or back, in one message.
+pub const FORWARD_BATCH_MAX: usize = 4096;
+
+/// Their bytes. A larger command goes alone.
 pub const FORWARD_BATCH_BYTES: usize = 256 << 10;
 
 /// A document that came with `wordraft count` is kept for so long.

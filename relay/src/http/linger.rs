@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Makes the rest of a body that its handler drops be read, for a while, and thrown away.
-pub async fn read_to_the_end(request: Request) -> Request {
+pub fn read_to_the_end(request: Request) -> Request {
     request.map(|body| Body::from_stream(Lingering(Some(body.into_data_stream()))))
 }
 

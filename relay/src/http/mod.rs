@@ -34,6 +34,7 @@ use shared::ids::RoomName;
 use shared::limits;
 use shared::wire::identity::RoomToken;
 use std::sync::Arc;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
 pub use cluster::Transfer;
 pub use documents::{DocumentList, DocumentView};
@@ -81,14 +82,14 @@ pub fn router(state: AppState) -> Router {
         .route("/cluster/transfer", post(cluster::transfer))
         .route("/cluster/members/{node}", delete(cluster::remove))
         .layer(middleware::from_fn_with_state(state.clone(), redirect::to_leader))
-        .layer(middleware::map_request(linger::read_to_the_end));
+        .layer(MapRequestLayer::new(linger::read_to_the_end));
     Router::new()
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .nest("/api/v1/rooms/{room}", room)
         .fallback(page::serve)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(page::secure))
+        .layer(MapResponseLayer::new(page::secure))
         .with_state(state)
 }
 

@@ -3,11 +3,11 @@
 use super::error::ApiError;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use data_encoding::{BASE64, HEXLOWER};
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
+use std::sync::LazyLock;
 
 /// A debug build reads the files when they are asked for.
 #[derive(RustEmbed)]
@@ -130,20 +130,21 @@ fn content_security_policy(inline_scripts: &[String]) -> String {
 }
 
 /// What every answer says to a browser. The page's own policy names its inline scripts as well.
-pub async fn secure(request: Request, next: Next) -> Response {
+pub fn secure(mut response: Response) -> Response {
     const PLAIN: [(HeaderName, &str); 4] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
-    let mut response = next.run(request).await;
+    static POLICY: LazyLock<Option<HeaderValue>> =
+        LazyLock::new(|| HeaderValue::try_from(content_security_policy(&[])).ok());
     let headers = response.headers_mut();
     for (name, value) in PLAIN {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if let Ok(policy) = HeaderValue::try_from(content_security_policy(&[])) {
-        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
+    if let Some(policy) = &*POLICY {
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| policy.clone());
     }
     response
 }

@@ -4,7 +4,7 @@ use super::Shared;
 use super::access::{admit, ask};
 use crate::driver::NodeHandle;
 use crate::origin;
-use axum::extract::rejection::PathRejection;
+use axum::RequestExt as _;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -17,15 +17,10 @@ use std::collections::BTreeMap;
 pub const PARAMETER: &str = "redirect";
 
 /// Answers with the leader's address, if that is wanted and another node leads that answers HTTP.
-pub async fn to_leader(
-    State(state): State<Shared>,
-    path: Result<Path<BTreeMap<String, String>>, PathRejection>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub async fn to_leader(State(state): State<Shared>, mut request: Request, next: Next) -> Response {
     if is_wanted(request.uri())
         // What is wrong with a path says the route.
-        && let Ok(Path(path)) = path
+        && let Ok(Path(path)) = request.extract_parts::<Path<BTreeMap<String, String>>>().await
         && let Some(name) = path.get("room").and_then(|room| room.parse::<RoomName>().ok())
         && let Ok(node) = admit(&state, &name, request.method(), request.headers())
         && let Some(address) = leader_address(&node).await

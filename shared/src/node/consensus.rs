@@ -161,7 +161,11 @@ impl Consensus {
 fn envelop(messages: &mut Vec<(NodeId, raft::Message)>, outgoing: &mut Vec<Outgoing>) {
     for same in messages.chunk_by(|(_, one), (_, next)| one == next) {
         let frame = PeerMessage::Raft(same[0].1.clone()).to_frame(Bytes::new());
-        let class = Class::Control;
+        // Heartbeats pass pieces of snapshots, which are repeated if they get lost.
+        let class = match same[0].1 {
+            raft::Message::Snapshot { .. } => Class::Bulk,
+            _ => Class::Control,
+        };
         outgoing.extend(same.iter().map(|(to, _)| Outgoing { to: *to, class, frame: frame.clone() }));
     }
     messages.clear();

@@ -55,7 +55,11 @@ impl<T: Serialize> Batches<T> {
         let line = (ticket, what);
         let bytes = wire::encoded_bytes(&line);
         let batches = self.0.entry(to).or_default();
-        match batches.last_mut().filter(|batch| batch.bytes + bytes <= limits::FORWARD_BATCH_BYTES) {
+        let has_room = |batch: &&mut Batch<T>| {
+            batch.lines.len() < limits::FORWARD_BATCH_MAX
+                && batch.bytes + bytes <= limits::FORWARD_BATCH_BYTES
+        };
+        match batches.last_mut().filter(has_room) {
             Some(batch) => {
                 batch.bytes += bytes;
                 batch.lines.push(line);
@@ -75,6 +79,7 @@ mod tests {
     use crate::node::testing::desk::{Desk, node};
     use crate::raft::Index;
     use crate::state_machine::{Call, Command, KeyChange, Outcome, Sequence, SessionId};
+    use bytes::Bytes;
 
     fn put(bytes: usize) -> Ask {
         let change = KeyChange::put("k".parse().unwrap(), vec![b'v'; bytes].into());
@@ -105,6 +110,22 @@ mod tests {
         }
         assert_eq!(sent(forwarding), [(node(1), 100), (node(1), 50), (node(2), 50)]);
         assert_eq!(sent(Forwarding::default()), []);
+    }
+
+    #[test]
+    fn a_batch_has_a_largest_number_of_lines_that_holds_for_its_reader_too() {
+        let mut forwarding = Forwarding::default();
+        for ticket in 0..=limits::FORWARD_BATCH_MAX as u64 {
+            forwarding.ask(node(1), Ticket(ticket), Ask::ReadIndex);
+        }
+        assert_eq!(sent(forwarding), [(node(1), limits::FORWARD_BATCH_MAX), (node(1), 1)]);
+
+        let of = |lines| {
+            let asks = vec![(Ticket(0), Ask::ReadIndex); lines];
+            PeerMessage::from_frame(&PeerMessage::Proposal(Proposal::Ask(asks)).to_frame(Bytes::new()))
+        };
+        assert!(of(limits::FORWARD_BATCH_MAX).is_ok());
+        assert!(of(limits::FORWARD_BATCH_MAX + 1).is_err());
     }
 
     #[test]

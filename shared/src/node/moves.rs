@@ -62,8 +62,7 @@ impl Moves {
         if around.is_online(node) {
             return Err(failures::still_online(node));
         }
-        let is_known = around.membership.contains(node) || around.machine.state().members.contains_key(&node);
-        if !is_known {
+        if !is_known(around, node) {
             return Err(failures::no_member(node));
         }
         self.begin(around, id, Goal::Without(node));
@@ -138,9 +137,15 @@ pub(super) fn carry_out(
         Proposal::Transfer { to } if around.is_online(to) => {
             let _not_now = consensus.raft.transfer(around.now, to);
         }
-        Proposal::RemoveMember { node } if !around.is_online(node) => steward.remove(around.now, node),
+        Proposal::RemoveMember { node } if !around.is_online(node) && is_known(around, node) => {
+            steward.remove(around.now, node);
+        }
         _ => {}
     }
+}
+
+fn is_known(around: &Surroundings, node: NodeId) -> bool {
+    around.membership.contains(node) || around.machine.state().members.contains_key(&node)
 }
 
 impl Goal {
@@ -148,9 +153,7 @@ impl Goal {
         match self {
             Goal::Leader(to) => around.leader == Some(to),
             Goal::AnotherLeader => around.leader.is_some_and(|leader| leader != around.me),
-            Goal::Without(node) => {
-                !around.membership.contains(node) && !around.machine.state().members.contains_key(&node)
-            }
+            Goal::Without(node) => !is_known(around, node),
         }
     }
 

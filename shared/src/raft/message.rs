@@ -128,7 +128,7 @@ pub struct SnapshotChunk {
     pub data: Bytes,
 }
 
-/// Why a message was not followed. Nothing of it was; the member is as it was before.
+/// Why a message was not followed. Nothing of its contents was; its sender and its term may have been heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StepError {
     #[error("a message of term {message} came in term {current}")]

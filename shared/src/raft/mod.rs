@@ -218,7 +218,7 @@ impl Raft {
         Ok(raft)
     }
 
-    /// A message came from a peer. Whatever it says, nothing panics; what breaks the rules changes nothing.
+    /// A message came from a peer. Whatever it says, nothing panics; what breaks the rules writes nothing into the log.
     pub fn step(&mut self, now: Time, from: NodeId, message: Message) -> Result<(), StepError> {
         self.advance(now);
         self.dispatch(from, message)
@@ -335,11 +335,6 @@ impl Raft {
     pub fn read(&mut self, now: Time, token: ReadToken) {
         self.advance(now);
         self.take_read(token);
-    }
-
-    /// A leader tells this member at once what is committed, without [`Config::commit_delay`].
-    pub fn tell_commit(&mut self, to: NodeId) {
-        self.tell_commit_now(to);
     }
 
     /// Hands leadership over (§3.10). Given up after an election timeout.

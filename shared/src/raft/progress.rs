@@ -6,7 +6,7 @@ use super::status::PeerState;
 use super::storage::Snapshot;
 use super::types::Index;
 use crate::ids::Hash;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use std::collections::VecDeque;
 
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Progress {
     pub may_repeat: bool,
     /// The latest round of heartbeats that it answered.
     pub round: Round,
-    /// The highest commit index that was sent.
+    /// What it knows to be committed, unless the message was lost.
     pub told_commit: Index,
     pub departure: Option<Departure>,
 }
@@ -129,6 +129,9 @@ impl Window {
     }
 }
 
+/// A piece of a snapshot is repeated after up to so many doublings of the time that the first one was given.
+const REPETITIONS_COUNTED_MAX: u32 = 6;
+
 /// A snapshot on its way, piece by piece. It stays the same one even if a newer is made meanwhile, or a state that
 /// changes faster than it travels would never arrive.
 #[derive(Clone, Debug, Hash)]
@@ -142,12 +145,24 @@ pub(super) struct SnapshotTransfer {
     moved_at: Time,
     /// The answer to a repeated piece tells where the follower really is, which may be further back.
     asking: bool,
+    /// The longest wait for the answer to a piece that was not repeated: how slow the link is.
+    slowest: Duration,
+    /// Since the last such answer.
+    repetitions: u32,
 }
 
 impl SnapshotTransfer {
-    pub fn new(snapshot: Snapshot, now: Time) -> SnapshotTransfer {
-        let digest = Hash::of(&snapshot.data);
-        SnapshotTransfer { snapshot, digest, acked: 0, next: Some(0), moved_at: now, asking: false }
+    pub fn new(snapshot: Snapshot, digest: Hash, now: Time) -> SnapshotTransfer {
+        SnapshotTransfer {
+            snapshot,
+            digest,
+            acked: 0,
+            next: Some(0),
+            moved_at: now,
+            asking: false,
+            slowest: Duration::ZERO,
+            repetitions: 0,
+        }
     }
 
     pub fn total(&self) -> u64 {
@@ -174,6 +189,9 @@ impl SnapshotTransfer {
         }
         if self.asking {
             self.next = Some(received);
+        } else {
+            self.slowest = self.slowest.max(now.since(self.moved_at));
+            self.repetitions = 0;
         }
         self.asking = false;
         self.acked = received;
@@ -188,7 +206,81 @@ impl SnapshotTransfer {
         self.moved_at = now;
     }
 
-    pub fn moved_at(&self) -> Time {
-        self.moved_at
+    /// A piece or its answer seems to be lost: it took much longer than any so far. Each time it gets longer, or a slow link
+    /// would be filled with repetitions.
+    pub fn is_late(&self, patience: Duration, now: Time) -> bool {
+        let patience = patience.max(self.slowest.saturating_mul(3));
+        now.since(self.moved_at)
+            >= patience.saturating_mul(1 << self.repetitions.min(REPETITIONS_COUNTED_MAX))
+    }
+
+    pub fn repeat(&mut self, now: Time) {
+        self.repetitions += 1;
+        self.rewind(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    const CHUNK: u64 = 256 << 10;
+
+    /// A snapshot over a link that carries so many bytes per second, one after the other, and loses each piece that `is_lost`
+    /// names; the leader looks every 60 ms. Returns how long it takes and how many bytes were sent.
+    fn transfer(total: u64, per_second: u64, is_lost: impl Fn(u64) -> bool) -> (Duration, u64) {
+        let snapshot = Snapshot { data: Bytes::from(vec![0; total as usize]), ..Snapshot::default() };
+        let mut transfer = SnapshotTransfer::new(snapshot, Hash::of(&[]), Time::ZERO);
+        let config = Config::default();
+        let (mut now, mut received, mut sent, mut pieces) = (Time::ZERO, 0, 0, 0);
+        let mut under_way: VecDeque<(Time, u64, u64)> = VecDeque::new();
+        let mut free_at = Time::ZERO;
+        let mut heartbeat_at = Time::from_millis(60);
+        while received < total {
+            while let Some(range) = transfer.next_chunk(&config) {
+                let (offset, bytes) = (range.start as u64, range.len() as u64);
+                sent += bytes;
+                pieces += 1;
+                free_at = free_at.max(now) + Duration::from_micros(bytes * 1_000_000 / per_second);
+                if !is_lost(pieces) {
+                    under_way.push_back((free_at, offset, bytes));
+                }
+            }
+            match under_way.front().copied() {
+                Some((at, offset, bytes)) if at <= heartbeat_at => {
+                    under_way.pop_front();
+                    now = at;
+                    received += if offset == received { bytes } else { 0 };
+                    transfer.acknowledge(received, now);
+                }
+                _ => {
+                    now = heartbeat_at;
+                    heartbeat_at = now + config.heartbeat_interval;
+                    if transfer.is_late(config.heartbeat_interval * 2, now) {
+                        transfer.repeat(now);
+                    }
+                }
+            }
+            assert!(now < Time::from_millis(3_600_000), "{received} of {total} bytes in an hour");
+        }
+        (now.since(Time::ZERO), sent)
+    }
+
+    #[test]
+    fn a_slow_link_is_not_filled_with_repetitions() {
+        for per_second in [50_000, 250_000, 1_000_000, 5_000_000] {
+            let total = 64 * CHUNK;
+            let (took, sent) = transfer(total, per_second, |_| false);
+            let least = Duration::from_micros(total * 1_000_000 / per_second);
+            assert!(sent * 2 < total * 3 && took * 2 < least * 3, "{per_second} B/s: {sent} bytes, {took:?}");
+        }
+    }
+
+    #[test]
+    fn a_fast_link_with_losses_is_not_waited_for() {
+        let total = 64 * CHUNK;
+        let (took, _) = transfer(total, 100_000_000, |piece| piece % 4 == 0);
+        assert!(took < Duration::from_secs(10), "{took:?}");
     }
 }

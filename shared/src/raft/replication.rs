@@ -52,7 +52,8 @@ impl Raft {
         leadership.tell_at = (!all_told).then_some(tell_at);
     }
 
-    pub(super) fn tell_commit_now(&mut self, to: NodeId) {
+    /// A leader tells this member at once what is committed, without [`Config::commit_delay`].
+    pub fn tell_commit(&mut self, to: NodeId) {
         let Some((leadership, mut outbox)) = self.outbox() else { return };
         if let Some(progress) = leadership.peers.get_mut(&to) {
             outbox.tell_commit(to, progress);
@@ -200,9 +201,11 @@ impl Outbox<'_> {
     fn pump(&mut self, peer: NodeId, progress: &mut Progress) {
         let is_idle =
             self.config.broken(Mutation::IdleLogSendsNoSnapshot) && self.log.last() == self.log.base();
-        if !matches!(progress.flow, Flow::Snapshot(_)) && progress.next <= self.log.base().index && !is_idle {
-            let Some(snapshot) = self.log.snapshot() else { return };
-            progress.flow = Flow::Snapshot(SnapshotTransfer::new(snapshot.clone(), self.now));
+        // Whoever has not answered a question may not be there.
+        let may_begin = !matches!(progress.flow, Flow::Snapshot(_) | Flow::Probe { waiting: true });
+        if may_begin && progress.next <= self.log.base().index && !is_idle {
+            let Some((snapshot, digest)) = self.log.snapshot() else { return };
+            progress.flow = Flow::Snapshot(SnapshotTransfer::new(snapshot.clone(), digest, self.now));
         }
         match &mut progress.flow {
             Flow::Probe { waiting: true } => {}

@@ -119,7 +119,7 @@ impl Raft {
             let term = self.hard_state.term;
             return self.send(from, Message::SnapshotResponse { term, last, digest, received: 0 });
         }
-        self.install(Snapshot { meta: incoming.meta, data: incoming.data.into() });
+        self.install(Snapshot { meta: incoming.meta, data: incoming.data.into() }, digest);
         self.acknowledge(from, last.index);
     }
 
@@ -145,13 +145,13 @@ impl Raft {
         self.incoming.take_if(|incoming| incoming.meta.last.index <= commit);
     }
 
-    fn install(&mut self, snapshot: Snapshot) {
+    fn install(&mut self, snapshot: Snapshot, digest: Hash) {
         let membership = if self.config.broken(Mutation::SnapshotKeepsMembership) {
             (**self.log.membership()).clone()
         } else {
             snapshot.meta.membership.clone()
         };
-        self.log.install(snapshot.clone(), membership);
+        self.log.install(snapshot.clone(), digest, membership);
         self.writes.installed(snapshot.clone());
         self.output.install = Some(snapshot);
         self.output.state_changed = true;
@@ -176,15 +176,17 @@ impl Raft {
         }
     }
 
-    /// Transfers that have not moved for two heartbeats lost a piece or its answer.
+    /// Transfers that have not moved for two heartbeats or more may have lost a piece or its answer. Nothing is repeated for
+    /// whoever does not answer heartbeats either.
     pub(super) fn repeat_late_chunks(&mut self) {
         let (now, patience) = (self.now, self.config.heartbeat_interval * 2);
         let State::Leader(leadership) = &mut self.state else { return };
         for progress in leadership.peers.values_mut() {
             if let Flow::Snapshot(transfer) = &mut progress.flow
-                && now.since(transfer.moved_at()) >= patience
+                && now.since(progress.heard_at) < self.config.election_timeout
+                && transfer.is_late(patience, now)
             {
-                transfer.rewind(now);
+                transfer.repeat(now);
                 leadership.pump = true;
             }
         }

@@ -1,5 +1,5 @@
 //! Messages as they come in: who may say what, and what their terms mean (§3.3). Nothing changes before a message has
-//! passed its checks.
+//! passed the checks that need no log; one that the log contradicts has been heard, and does no more.
 
 use super::election::Campaign;
 use super::follower::check_append;
@@ -15,9 +15,7 @@ impl Raft {
         if from == self.id {
             return Err(StepError::FromSelf);
         }
-        let own = self.hard_state.term.get();
-        if message.term() > Term::MAX || message.term().get().saturating_sub(own) > limits::RAFT_TERM_JUMP_MAX
-        {
+        if message.term() > Term::MAX || self.is_jump(&message) {
             return Err(StepError::Malformed("an impossible term"));
         }
         match message {
@@ -47,6 +45,16 @@ impl Raft {
                 self.handle_timeout_now(from)
             }
         }
+    }
+
+    /// No member gets ahead of the others by so many terms; somebody who wants to use them all up does. Whoever is new knows
+    /// no term yet, and takes that of a leader.
+    fn is_jump(&self, message: &Message) -> bool {
+        let is_new = self.log.last() == Position::ZERO;
+        let is_leaders =
+            matches!(message, Message::Append { .. } | Message::Heartbeat { .. } | Message::Snapshot { .. });
+        let ahead = message.term().get().saturating_sub(self.hard_state.term.get());
+        ahead > limits::RAFT_TERM_JUMP_MAX && !(is_new && is_leaders)
     }
 
     /// Only members that were asked may answer: a removed one with a high term disturbs nobody.

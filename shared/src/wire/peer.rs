@@ -9,7 +9,10 @@ use crate::raft;
 use crate::state_machine::{Command, Outcome};
 use crate::time::Time;
 use bytes::Bytes;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Pairs an answer with its question, chosen by whoever asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,8 +31,8 @@ pub enum PeerMessage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Proposal {
     /// Each is answered by itself, with others or alone.
-    Ask(Vec<(Ticket, Ask)>),
-    Answer(Vec<(Ticket, Verdict)>),
+    Ask(#[serde(deserialize_with = "batch")] Vec<(Ticket, Ask)>),
+    Answer(#[serde(deserialize_with = "batch")] Vec<(Ticket, Verdict)>),
     Transfer {
         to: NodeId,
     },
@@ -244,6 +247,32 @@ pub struct WorkerProgress {
     pub running: u32,
     pub tasks_done: u32,
     pub bytes_done: u64,
+}
+
+/// A list of no more than [`limits::FORWARD_BATCH_MAX`]: in memory, its items are much larger than on the wire.
+fn batch<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Batch<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Batch<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {} items", limits::FORWARD_BATCH_MAX)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut batch = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if batch.len() == limits::FORWARD_BATCH_MAX {
+                    return Err(A::Error::invalid_length(batch.len() + 1, &self));
+                }
+                batch.push(item);
+            }
+            Ok(batch)
+        }
+    }
+
+    deserializer.deserialize_seq(Batch(PhantomData))
 }
 
 impl PeerMessage {

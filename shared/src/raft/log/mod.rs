@@ -7,7 +7,7 @@ use super::membership::Membership;
 use super::output::NewError;
 use super::storage::{Snapshot, SnapshotMeta};
 use super::types::{Entry, Index, Payload, Position, Term};
-use crate::ids::NodeId;
+use crate::ids::{Hash, NodeId};
 use bytes::Bytes;
 use runs::Runs;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub(super) struct Log {
     /// The newest snapshot. Entries from before its end may still be here, as a tail for slow followers.
     snapshot: Option<Snapshot>,
+    /// Of its data: members tell snapshots apart by it.
+    digest: Hash,
     snapshot_end: u64,
     /// The entry before the first one here.
     base: Position,
@@ -46,6 +48,7 @@ impl Log {
             configurations: vec![(meta.last.index, Arc::new(meta.membership))],
             commit: meta.last.index,
             delivered: meta.last.index,
+            digest: snapshot.as_ref().map_or(Hash::of(&[]), |snapshot| Hash::of(&snapshot.data)),
             snapshot,
             #[cfg(feature = "mutations")]
             configuration_at_commit: false,
@@ -64,8 +67,8 @@ impl Log {
         }
     }
 
-    pub fn snapshot(&self) -> Option<&Snapshot> {
-        self.snapshot.as_ref()
+    pub fn snapshot(&self) -> Option<(&Snapshot, Hash)> {
+        self.snapshot.as_ref().map(|snapshot| (snapshot, self.digest))
     }
 
     pub fn snapshot_index(&self) -> Index {
@@ -214,6 +217,7 @@ impl Log {
             membership: (*self.configurations[0].1).clone(),
         };
         let snapshot = Snapshot { meta, data };
+        self.digest = Hash::of(&snapshot.data);
         self.snapshot = Some(snapshot.clone());
 
         let new_base = self.tail_base(applied, tail_entries, tail_bytes);
@@ -242,7 +246,7 @@ impl Log {
     }
 
     /// A leader's snapshot takes the place of everything here.
-    pub fn install(&mut self, snapshot: Snapshot, membership: Membership) {
+    pub fn install(&mut self, snapshot: Snapshot, digest: Hash, membership: Membership) {
         let last = snapshot.meta.last;
         self.runs.clear();
         self.base = last;
@@ -252,6 +256,7 @@ impl Log {
         self.commit = last.index;
         self.delivered = last.index;
         self.snapshot = Some(snapshot);
+        self.digest = digest;
     }
 }
 

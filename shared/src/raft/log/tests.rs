@@ -81,7 +81,7 @@ fn apply(log: &mut Log, model: &mut Model, change: Change) {
         }
         Change::Restart => {
             let kept = log.entries_from(log.base().index.next(), usize::MAX).to_vec();
-            *log = Log::restore(log.snapshot().cloned(), kept).unwrap();
+            *log = Log::restore(log.snapshot().map(|(snapshot, _)| snapshot.clone()), kept).unwrap();
             model.commit = model.snapshot;
             model.delivered = model.snapshot;
         }
