@@ -227,6 +227,18 @@ fn a_term_out_of_reach_is_not_followed() {
     assert_eq!(cluster.status(leader).term.get(), furthest);
 }
 
+#[test]
+fn whoever_is_new_follows_a_leader_of_any_term() {
+    let far = Term::new(3 * limits::RAFT_TERM_JUMP_MAX);
+    let mut cluster = Cluster::new(1);
+    cluster.add(n(9), Stored::default());
+    let vote = Message::Vote { term: far, last: Position::ZERO, transfer: false };
+    assert!(matches!(cluster.step(n(9), n(1), vote), Err(StepError::Malformed(_))));
+    let heartbeat = Message::Heartbeat { term: far, commit: Index::ZERO, round: Round(1) };
+    assert_eq!(cluster.step(n(9), n(1), heartbeat), Ok(()));
+    assert_eq!((cluster.status(n(9)).term, cluster.status(n(9)).leader), (far, Some(n(1))));
+}
+
 fn members(numbers: std::ops::Range<usize>) -> BTreeSet<NodeId> {
     let id = |number: usize| NodeId::from_bytes([(number / 256) as u8, number as u8, 0, 0, 0, 0, 0, 0, 0, 0]);
     numbers.map(id).collect()

@@ -34,14 +34,44 @@ fn a_slow_follower_gets_a_snapshot_in_pieces() {
     cluster.restart(behind);
     cluster.run_until("it caught up", |cluster| cluster.applied(behind).len() == 30);
     assert_eq!(cluster.nodes[&behind].installs, 1);
-    let is_chunk = |message: &Message| matches!(message, Message::Snapshot { .. });
-    let chunks = cluster.network.sent.iter().filter(|(_, _, message)| is_chunk(message)).count();
-    assert!(chunks > 5, "{chunks}");
+    assert!(pieces(&cluster) > 5, "{}", pieces(&cluster));
     cluster.commit("and goes on from there");
     cluster.crash(behind);
     cluster.restart(behind);
     assert_eq!(cluster.applied(behind).len(), 30, "its own disk holds the snapshot");
     cluster.run_until("the rest comes again", |cluster| cluster.applied(behind).len() == 31);
+}
+
+fn pieces(cluster: &Cluster) -> usize {
+    cluster.network.sent.iter().filter(|(_, _, message)| matches!(message, Message::Snapshot { .. })).count()
+}
+
+#[test]
+fn a_member_that_is_gone_gets_no_pieces() {
+    let mut cluster = Cluster::with_config(3, small(Config::default()));
+    let leader = cluster.elect();
+    let gone = cluster.followers()[0];
+    cluster.crash(gone);
+    cluster.with(leader, |raft, now| raft.peer_lost(now, gone));
+    cluster.network.keeps_sent = true;
+    for number in 0..30 {
+        cluster.commit(&format!("command number {number}"));
+    }
+    cluster.compact(leader);
+    cluster.commit("one more");
+    cluster.run_for(ms(1_000));
+    assert_eq!(pieces(&cluster), 0);
+
+    cluster.restart(gone);
+    cluster.with(leader, |raft, now| raft.peer_back(now, gone));
+    cluster.run_until("pieces are on their way", |cluster| pieces(cluster) > 2);
+    cluster.crash(gone);
+    cluster.run_for(ms(1_000));
+    let before = pieces(&cluster);
+    cluster.run_for(ms(10_000));
+    assert_eq!(pieces(&cluster), before, "nobody told the leader, who noticed");
+    cluster.restart(gone);
+    cluster.run_until("it caught up", |cluster| cluster.applied(gone).len() == 31);
 }
 
 /// Entries count with what is around them: 24 bytes.

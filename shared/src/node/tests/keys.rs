@@ -141,6 +141,20 @@ fn a_change_without_a_quorum_has_an_unknown_outcome_or_has_not_happened() {
 }
 
 #[test]
+fn who_is_told_that_it_wrote_can_read_it_at_once() {
+    let mut config = NodeConfig::default();
+    config.raft.commit_delay = Duration::from_millis(50);
+    let (mut cluster, _) = Cluster::of_servers_with(config, 80, 3);
+    let client = cluster.follower();
+    for version in 1..=10 {
+        assert_eq!(cluster.ask(client, put("n", "v", Condition::Any)), stored(version, version == 1));
+        let stale = Request::GetKey { key: key("n"), consistency: Consistency::Stale };
+        let Ok(Reply::Key(view)) = cluster.ask(client, stale) else { panic!("it is there") };
+        assert_eq!(view.version, Version::new(version));
+    }
+}
+
+#[test]
 fn a_session_that_is_gone_is_opened_again() {
     let (mut cluster, nodes) = Cluster::of_servers(71, 3);
     cluster.ask(nodes[0], put("n", "0", Condition::Any)).unwrap();
