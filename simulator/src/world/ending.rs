@@ -72,11 +72,9 @@ impl World {
         if membership.is_joint() {
             return Some("the end of a change of voters".to_owned());
         }
-        let results = state.jobs.values().filter_map(|job| match &job.state {
-            JobState::Done(result) => Some(&result.table),
-            _ => None,
-        });
-        let mut blocks = state.documents.values().map(|document| &document.blocks).chain(results).flatten();
+        // One that was to be deleted, whatever came of it, keeps no disk from being lost.
+        let documents = state.documents.values().filter(|document| !self.workload.was_to_go(document.id));
+        let mut blocks = documents.flat_map(|document| &document.blocks).chain(tables(state));
         let in_danger = |block: &&BlockRef| {
             let holds_it =
                 |voter: &&NodeId| self.members.get(*voter).is_some_and(|member| holds(member, &block.hash));
@@ -84,8 +82,21 @@ impl World {
             copies < membership.voters.len().div_ceil(2)
         };
         let block = blocks.find(in_danger)?;
-        Some(format!("copies of block {} on the voters", block.hash))
+        let holders: Vec<String> = (self.members.values())
+            .filter(|member| holds(member, &block.hash))
+            .map(|member| member.id.to_string())
+            .collect();
+        Some(format!("copies of block {} on the voters: it is on {}", block.hash, holders.join(", ")))
     }
+}
+
+/// Of results.
+pub(super) fn tables(state: &State) -> impl Iterator<Item = &BlockRef> {
+    let results = state.jobs.values().filter_map(|job| match &job.state {
+        JobState::Done(result) => Some(&result.table),
+        _ => None,
+    });
+    results.flatten()
 }
 
 pub(super) fn holds(member: &Member, hash: &Hash) -> bool {

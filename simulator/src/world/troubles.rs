@@ -1,6 +1,6 @@
 //! Faults strike.
 
-use super::ending::holds;
+use super::ending::{holds, tables};
 use super::{Due, World};
 use crate::ambush::Footing;
 use crate::faults::Fault;
@@ -65,12 +65,14 @@ impl World {
                     self.clockwork.step(&mut member.clock, &mut self.rng);
                 }
             }
-            Fault::Disconnect { node, time } => {
+            // Who sleeps may have lost it already, and would hear of the second loss after it is back.
+            Fault::Disconnect { node, time } if self.network.connection_of(node).is_some() => {
                 self.hang_up(node);
                 let boot = self.boot_of(node);
                 self.agenda.plan(self.now, Due::Input { node, boot, input: Input::Disconnected });
                 self.agenda.plan(self.now + time, Due::Connect { node, boot });
             }
+            Fault::Disconnect { .. } => {}
             Fault::Partition { group, one_way } => self.partition(&group, one_way),
             Fault::Cut { from, to } => self.network.cut(from, to),
             Fault::Heal => self.network.heal(),
@@ -148,7 +150,9 @@ impl World {
     fn can_spare(&self, node: NodeId) -> bool {
         let stays = |voter: &&NodeId| **voter != node && self.members.contains_key(*voter);
         let others = || self.members.values().filter(|member| member.id != node);
-        if !self.workload.blocks().all(|hash| others().any(|member| holds(member, &hash))) {
+        let states = self.members.values().filter_map(|member| Some(member.process.as_ref()?.node.state()));
+        let tables = states.flat_map(tables).map(|block| block.hash);
+        if !self.workload.blocks().chain(tables).all(|hash| others().any(|member| holds(member, &hash))) {
             return false;
         }
         self.members.values().all(|member| {
