@@ -1,22 +1,26 @@
 //! The HTTP server: takes connections in, within bounds that do not depend on the good will of whoever connects.
 
+use crate::http::{linger, page};
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use axum::serve::{Listener, ListenerExt as _};
 use futures_util::StreamExt as _;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use shared::limits;
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tower::util::MapResponseLayer;
+use tower::ServiceExt as _;
 
 /// Answers that are still on their way when the server stops get this long.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
@@ -43,9 +47,6 @@ impl Server {
 
     fn start_within(bounds: Bounds, listener: TcpListener, routes: Router) -> Server {
         let (stop, mut stopped) = watch::channel(false);
-        let until = stopped.clone();
-        let routes =
-            routes.layer(MapResponseLayer::new(move |response| end_streams(until.clone(), response)));
         let listener = listener.tap_io(|stream| {
             // Frames are small and somebody waits for each: no delay to gather them.
             if let Err(error) = stream.set_nodelay(true) {
@@ -93,11 +94,13 @@ async fn accept<L>(
     while let Ok(place) = places.clone().acquire_owned().await {
         let (stream, _) = listener.accept().await;
         let (routes, mut stopped) = (routes.clone(), stopped.clone());
+        let until = stopped.clone();
+        let service = service_fn(move |request| answer(routes.clone(), until.clone(), request));
         tokio::spawn(async move {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(bounds.header_time_max)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+                .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
             let mut connection = pin!(connection);
             let ended = tokio::select! {
@@ -113,6 +116,16 @@ async fn accept<L>(
             drop(place);
         });
     }
+}
+
+/// What concerns every request and every answer alike.
+async fn answer(
+    routes: Router,
+    stopped: watch::Receiver<bool>,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let response = routes.oneshot(linger::read_to_the_end(request.map(Body::new))).await?;
+    Ok(end_streams(stopped, page::secure(response)))
 }
 
 /// Events have no end of their own: a server that stops would wait for them.

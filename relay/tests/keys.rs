@@ -6,7 +6,7 @@ use serde_json::Value;
 use shared::limits;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use testkit::cluster::PATIENCE;
+use testkit::cluster::{PATIENCE, members};
 use testkit::{Answer, Cluster, Finished, Http, TestNode, TestRelay, until, wordraft};
 
 async fn send(room: &Http, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -329,4 +329,32 @@ async fn no_increment_is_lost_or_made_twice_when_leaders_are_killed() {
     assert!(acknowledged <= counter && counter <= acknowledged + unknown, "{acknowledged} and {unknown}");
     let version: u64 = tag(&found).trim_matches('"').parse().expect("a number");
     assert_eq!(version, counter + 1, "nobody else changed anything");
+}
+
+#[tokio::test]
+async fn whoever_asks_for_the_leader_itself_is_sent_there() {
+    let relay = TestRelay::start(0).await;
+    let mut nodes = Vec::new();
+    for name in ["Ash", "Birch"] {
+        let mut process = TestNode::start_with(&relay.link(), name, &["--http", "127.0.0.1:0"]);
+        let cluster = process.cluster().await;
+        let member = cluster.see_member(name).await;
+        nodes.push((process, cluster, member));
+    }
+    let view = nodes[1]
+        .1
+        .see("a leader, and both members", |view| view["leader"].is_string() && members(view).len() == 2);
+    let leader = view.await["leader"].clone();
+    let (leads, follows): (Vec<_>, Vec<_>) = nodes.iter().partition(|(_, _, member)| leader == **member);
+    let (leads, follows) = (leads[0].1.room(), follows[0].1.room());
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let put = async |room: &Http, path: &str| {
+        let answer = client.put(room.url(path)).body("red").send().await.expect("an answer");
+        let location = answer.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), location)
+    };
+    let there = leads.url("kv/a/colour?ttl=1h");
+    assert_eq!(put(follows, "kv/a/colour?redirect=1&ttl=1h").await, (307, Some(there)));
+    assert_eq!(put(leads, "kv/a/colour?redirect=1").await, (201, None), "it is there already");
+    assert_eq!(put(follows, "kv/a/colour").await, (200, None), "carried out for the client");
 }

@@ -1,6 +1,7 @@
 //! Who may ask: the room in the path, its token, and where a write comes from.
 
 use super::error::{ApiError, ApiResult};
+use super::redirect;
 use super::{AppState, Shared};
 use crate::driver::NodeHandle;
 use crate::origin;
@@ -35,6 +36,7 @@ impl FromRequestParts<Shared> for Access {
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> ApiResult<Access> {
         let room: RoomName = path_parameter(parts, state, "room").await?;
         let node = admit(state, &room, &parts.method, &parts.headers)?;
+        redirect::to_leader(&node, parts).await?;
         Ok(Access { node, base: format!("/api/v1/rooms/{room}") })
     }
 }
@@ -52,12 +54,7 @@ impl FromRequestParts<Shared> for Permit {
 }
 
 /// The node that answers for a room, if this request may ask it.
-pub fn admit(
-    state: &AppState,
-    room: &RoomName,
-    method: &Method,
-    headers: &HeaderMap,
-) -> ApiResult<NodeHandle> {
+fn admit(state: &AppState, room: &RoomName, method: &Method, headers: &HeaderMap) -> ApiResult<NodeHandle> {
     check(state, room, method, headers)?;
     state.nodes.iter().find(|node| !node.has_ended()).cloned().ok_or_else(|| {
         ApiError::new(

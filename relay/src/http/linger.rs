@@ -1,5 +1,6 @@
 //! A refusal that is read: a client that still sends its text gets the answer only if nobody closes the connection under it.
 
+use axum::body::HttpBody as _;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::Request;
 use futures_util::{Stream, StreamExt as _};
@@ -9,6 +10,9 @@ use std::task::{Context, Poll};
 
 /// Makes the rest of a body that its handler drops be read, for a while, and thrown away.
 pub fn read_to_the_end(request: Request) -> Request {
+    if request.body().is_end_stream() {
+        return request;
+    }
     request.map(|body| Body::from_stream(Lingering(Some(body.into_data_stream()))))
 }
 

@@ -14,8 +14,8 @@ mod health;
 mod idempotency;
 mod jobs;
 mod kv;
-mod linger;
-mod page;
+pub(crate) mod linger;
+pub(crate) mod page;
 mod query;
 mod redirect;
 mod report;
@@ -27,14 +27,11 @@ mod words;
 
 use crate::chaos::Chaos;
 use crate::driver::NodeHandle;
-use axum::extract::DefaultBodyLimit;
+use axum::Router;
 use axum::routing::{delete, get, post};
-use axum::{Router, middleware};
 use shared::ids::RoomName;
-use shared::limits;
 use shared::wire::identity::RoomToken;
 use std::sync::Arc;
-use tower::util::{MapRequestLayer, MapResponseLayer};
 
 pub use cluster::Transfer;
 pub use documents::{DocumentList, DocumentView};
@@ -61,36 +58,31 @@ pub struct AppState {
 
 type Shared = Arc<AppState>;
 
-/// All routes but the peers' socket.
+/// All routes but the peers' socket. What concerns every request and answer alike stands around the router
+/// ([`crate::serve`]): each layer within it would cost every request several allocations.
 pub fn router(state: AppState) -> Router {
-    let state = Arc::new(state);
-    let values = DefaultBodyLimit::max(limits::VALUE_BYTES_MAX);
-    let room = Router::new()
-        .route("/count", post(count::count))
-        .route("/documents", get(documents::list).post(documents::add))
-        .route("/documents/{document}", get(documents::show).delete(documents::remove))
-        .route("/documents/{document}/content", get(documents::content))
-        .route("/jobs", get(jobs::list).post(jobs::submit))
-        .route("/jobs/{job}", get(jobs::show).delete(jobs::cancel))
-        .route("/jobs/{job}/words", get(words::words))
-        .route("/jobs/{job}/events", get(events::of_job))
-        .route("/kv", get(kv::list))
-        .route("/kv/{*key}", get(kv::get).put(kv::put).delete(kv::remove).layer(values))
-        .route("/cluster", get(cluster::show))
-        .route("/cluster/events", get(events::of_cluster))
-        .route("/cluster/faults", get(faults::show).post(faults::set))
-        .route("/cluster/transfer", post(cluster::transfer))
-        .route("/cluster/members/{node}", delete(cluster::remove))
-        .layer(middleware::from_fn_with_state(state.clone(), redirect::to_leader))
-        .layer(MapRequestLayer::new(linger::read_to_the_end));
+    let in_room = |path: &str| format!("/api/v1/rooms/{{room}}{path}");
     Router::new()
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
-        .nest("/api/v1/rooms/{room}", room)
+        .route(&in_room("/count"), post(count::count))
+        .route(&in_room("/documents"), get(documents::list).post(documents::add))
+        .route(&in_room("/documents/{document}"), get(documents::show).delete(documents::remove))
+        .route(&in_room("/documents/{document}/content"), get(documents::content))
+        .route(&in_room("/jobs"), get(jobs::list).post(jobs::submit))
+        .route(&in_room("/jobs/{job}"), get(jobs::show).delete(jobs::cancel))
+        .route(&in_room("/jobs/{job}/words"), get(words::words))
+        .route(&in_room("/jobs/{job}/events"), get(events::of_job))
+        .route(&in_room("/kv"), get(kv::list))
+        .route(&in_room("/kv/{*key}"), get(kv::get).put(kv::put).delete(kv::remove))
+        .route(&in_room("/cluster"), get(cluster::show))
+        .route(&in_room("/cluster/events"), get(events::of_cluster))
+        .route(&in_room("/cluster/faults"), get(faults::show).post(faults::set))
+        .route(&in_room("/cluster/transfer"), post(cluster::transfer))
+        .route(&in_room("/cluster/members/{node}"), delete(cluster::remove))
         .fallback(page::serve)
         .method_not_allowed_fallback(wrong_method)
-        .layer(MapResponseLayer::new(page::secure))
-        .with_state(state)
+        .with_state(Arc::new(state))
 }
 
 async fn wrong_method(method: axum::http::Method) -> ApiError {

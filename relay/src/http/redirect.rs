@@ -1,35 +1,29 @@
 //! `?redirect=1`: for clients that would rather talk to the leader's node than have their request passed on.
 
-use super::Shared;
-use super::access::{admit, ask};
+use super::access::ask;
+use super::error::{ApiError, ApiResult};
 use crate::driver::NodeHandle;
 use crate::origin;
-use axum::RequestExt as _;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use shared::ids::RoomName;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use shared::node::api::{self, ClusterView, Reply};
-use std::collections::BTreeMap;
 
 /// Every route has it.
 pub const PARAMETER: &str = "redirect";
 
-/// Answers with the leader's address, if that is wanted and another node leads that answers HTTP.
-pub async fn to_leader(State(state): State<Shared>, mut request: Request, next: Next) -> Response {
-    if is_wanted(request.uri())
-        // What is wrong with a path says the route.
-        && let Ok(Path(path)) = request.extract_parts::<Path<BTreeMap<String, String>>>().await
-        && let Some(name) = path.get("room").and_then(|room| room.parse::<RoomName>().ok())
-        && let Ok(node) = admit(&state, &name, request.method(), request.headers())
-        && let Some(address) = leader_address(&node).await
-        && is_reachable(&address, request.headers())
+/// Turns away with the leader's address, if that is wanted and another node leads that answers HTTP.
+pub async fn to_leader(node: &NodeHandle, request: &Parts) -> ApiResult<()> {
+    if is_wanted(&request.uri)
+        && let Some(address) = leader_address(node).await
+        && is_reachable(&address, &request.headers)
+        && let Ok(location) = HeaderValue::try_from(format!("{address}{}", without_redirect(&request.uri)))
     {
-        let location = format!("{address}{}", without_redirect(request.uri()));
-        return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
+        let error = ApiError::new(StatusCode::TEMPORARY_REDIRECT, "not_leader", "another node leads");
+        return Err(error
+            .hint("ask the address that the Location header names")
+            .header(header::LOCATION, location));
     }
-    next.run(request).await
+    Ok(())
 }
 
 /// An address of this machine leads a client on another one astray: whether it is here shows the name that it asked for.

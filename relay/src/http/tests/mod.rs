@@ -17,6 +17,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 struct Server {
     origin: String,
     http: reqwest::Client,
+    _server: crate::serve::Server,
 }
 
 impl Server {
@@ -28,8 +29,8 @@ impl Server {
         let nodes = node.into_iter().collect();
         let routes =
             router(AppState { nodes, room: RoomName::default(), token, loopback: true, chaos: None });
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         Server {
+            _server: crate::serve::Server::start(listener, routes),
             origin,
             http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
         }
