@@ -207,11 +207,6 @@ impl Workload {
         there.flat_map(|(_, text)| text.blocks.iter().copied())
     }
 
-    /// Somebody asked to delete it.
-    pub fn was_to_go(&self, document: DocumentId) -> bool {
-        self.deleted.contains(&document)
-    }
-
     pub fn jobs_done(&self) -> u64 {
         self.ended.len() as u64
     }

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use shared::node::api::{self, ClusterView, Reply};
 
-/// Every route has it.
+/// Every route that a node answers has it.
 pub const PARAMETER: &str = "redirect";
 
 /// Turns away with the leader's address, if that is wanted and another node leads that answers HTTP.

@@ -67,9 +67,28 @@ impl Raft {
             (to, self.now >= *until).hash(hasher);
         }
         for (peer, progress) in peers {
-            let Progress { matched, next, flow, heard_at, may_repeat, round, told_commit, departure } =
-                progress;
-            (peer, matched, next, flow, self.is_long_ago(*heard_at), may_repeat, round, told_commit)
+            let Progress {
+                matched,
+                next,
+                flow,
+                heard_at,
+                may_repeat,
+                round,
+                told_commit,
+                asked_commit,
+                departure,
+            } = progress;
+            (
+                peer,
+                matched,
+                next,
+                flow,
+                self.is_long_ago(*heard_at),
+                may_repeat,
+                round,
+                told_commit,
+                asked_commit,
+            )
                 .hash(hasher);
             if let Some(Departure { index, told_in, until }) = departure {
                 let timeouts_left =

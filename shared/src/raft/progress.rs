@@ -23,6 +23,8 @@ pub(super) struct Progress {
     pub round: Round,
     /// What it knows to be committed, unless the message was lost.
     pub told_commit: Index,
+    /// Up to here it is told at once.
+    pub asked_commit: Index,
     pub departure: Option<Departure>,
 }
 
@@ -57,6 +59,7 @@ impl Progress {
             may_repeat: false,
             round: Round::default(),
             told_commit: Index::ZERO,
+            asked_commit: Index::ZERO,
             departure: None,
         }
     }
@@ -83,7 +86,10 @@ impl Progress {
     /// Its connection opened: whatever was under way is lost.
     pub fn resume(&mut self, now: Time) {
         match &mut self.flow {
-            Flow::Snapshot(transfer) => transfer.rewind(now),
+            Flow::Snapshot(transfer) => {
+                (transfer.slowest, transfer.repetitions) = (Duration::ZERO, 0);
+                transfer.rewind(now);
+            }
             Flow::Probe { .. } | Flow::Replicate(_) => self.probe(),
         }
     }
@@ -131,6 +137,9 @@ impl Window {
 
 /// A piece of a snapshot is repeated after up to so many doublings of the time that the first one was given.
 const REPETITIONS_COUNTED_MAX: u32 = 6;
+
+/// A piece that takes longer was not on its way all the time: its receiver slept.
+const SLOWEST_MAX: Duration = Duration::from_secs(30);
 
 /// A snapshot on its way, piece by piece. It stays the same one even if a newer is made meanwhile, or a state that
 /// changes faster than it travels would never arrive.
@@ -190,7 +199,7 @@ impl SnapshotTransfer {
         if self.asking {
             self.next = Some(received);
         } else {
-            self.slowest = self.slowest.max(now.since(self.moved_at));
+            self.slowest = now.since(self.moved_at).max(self.slowest).min(SLOWEST_MAX);
             self.repetitions = 0;
         }
         self.asking = false;

@@ -44,7 +44,7 @@ impl Raft {
         let mut all_told = true;
         for (peer, progress) in &mut leadership.peers {
             outbox.pump(*peer, progress);
-            if tell_at <= outbox.now {
+            if tell_at <= outbox.now || progress.told_commit < progress.asked_commit {
                 outbox.tell_commit(*peer, progress);
             }
             all_told &= outbox.news_for(progress).is_none();
@@ -52,10 +52,12 @@ impl Raft {
         leadership.tell_at = (!all_told).then_some(tell_at);
     }
 
-    /// A leader tells this member at once what is committed, without [`Config::commit_delay`].
+    /// A leader tells this member what is committed by now, without [`Config::commit_delay`]: at once, or as soon as it has
+    /// acknowledged it.
     pub fn tell_commit(&mut self, to: NodeId) {
         let Some((leadership, mut outbox)) = self.outbox() else { return };
         if let Some(progress) = leadership.peers.get_mut(&to) {
+            progress.asked_commit = outbox.log.commit();
             outbox.tell_commit(to, progress);
         }
     }

@@ -177,7 +177,7 @@ impl Raft {
     }
 
     /// Transfers that have not moved for two heartbeats or more may have lost a piece or its answer. Nothing is repeated for
-    /// whoever does not answer heartbeats either.
+    /// whoever has not answered anything for an election timeout.
     pub(super) fn repeat_late_chunks(&mut self) {
         let (now, patience) = (self.now, self.config.heartbeat_interval * 2);
         let State::Leader(leadership) = &mut self.state else { return };

@@ -48,7 +48,7 @@ impl Raft {
     }
 
     /// No member gets ahead of the others by so many terms; somebody who wants to use them all up does. Whoever is new knows
-    /// no term yet, and takes that of a leader.
+    /// no term yet, and takes that of a leader: a lie keeps a newcomer out, where a bound would keep out all of them after a few.
     fn is_jump(&self, message: &Message) -> bool {
         let is_new = self.log.last() == Position::ZERO;
         let is_leaders =

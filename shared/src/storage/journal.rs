@@ -211,11 +211,11 @@ impl Journal {
     /// Returns where it ends.
     fn write_record(&mut self, generation: u64, at: u64, body: &[u8]) -> Result<u64, StorageError> {
         let end = at + record_bytes(body);
-        if end > self.length {
-            let length = end.next_multiple_of(GROWTH);
-            self.file.set_len(length)?;
-            self.file.write(self.length, &vec![0; (length - self.length) as usize])?;
-            self.length = length;
+        let grown = if end > self.length { end.next_multiple_of(GROWTH) } else { self.length };
+        if grown > self.length {
+            self.file.set_len(grown)?;
+            self.length = grown;
+            self.file.write(end, &vec![0; (grown - end) as usize])?;
         }
         let length = u32::try_from(body.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
         self.record.clear();

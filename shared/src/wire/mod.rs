@@ -18,7 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub const SESSION_VERSION: u8 = 1;
 
 /// Version of the frames between members.
-pub const PEER_VERSION: u8 = 1;
+pub const PEER_VERSION: u8 = 2;
 
 /// Bytes that are not a frame of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -72,16 +72,13 @@ impl World {
         if membership.is_joint() {
             return Some("the end of a change of voters".to_owned());
         }
-        // One that was to be deleted, whatever came of it, keeps no disk from being lost.
-        let documents = state.documents.values().filter(|document| !self.workload.was_to_go(document.id));
-        let mut blocks = documents.flat_map(|document| &document.blocks).chain(tables(state));
         let in_danger = |block: &&BlockRef| {
             let holds_it =
                 |voter: &&NodeId| self.members.get(*voter).is_some_and(|member| holds(member, &block.hash));
             let copies = membership.voters.iter().filter(holds_it).count();
             copies < membership.voters.len().div_ceil(2)
         };
-        let block = blocks.find(in_danger)?;
+        let block = blocks(state).find(in_danger)?;
         let holders: Vec<String> = (self.members.values())
             .filter(|member| holds(member, &block.hash))
             .map(|member| member.id.to_string())
@@ -90,13 +87,14 @@ impl World {
     }
 }
 
-/// Of results.
-pub(super) fn tables(state: &State) -> impl Iterator<Item = &BlockRef> {
+/// Of documents, also of one that somebody asked to delete, and of results.
+pub(super) fn blocks(state: &State) -> impl Iterator<Item = &BlockRef> {
+    let documents = state.documents.values().flat_map(|document| &document.blocks);
     let results = state.jobs.values().filter_map(|job| match &job.state {
         JobState::Done(result) => Some(&result.table),
         _ => None,
     });
-    results.flatten()
+    documents.chain(results.flatten())
 }
 
 pub(super) fn holds(member: &Member, hash: &Hash) -> bool {

@@ -1,6 +1,6 @@
 //! Faults strike.
 
-use super::ending::{holds, tables};
+use super::ending::{blocks, holds};
 use super::{Due, World};
 use crate::ambush::Footing;
 use crate::faults::Fault;
@@ -151,8 +151,8 @@ impl World {
         let stays = |voter: &&NodeId| **voter != node && self.members.contains_key(*voter);
         let others = || self.members.values().filter(|member| member.id != node);
         let states = self.members.values().filter_map(|member| Some(member.process.as_ref()?.node.state()));
-        let tables = states.flat_map(tables).map(|block| block.hash);
-        if !self.workload.blocks().chain(tables).all(|hash| others().any(|member| holds(member, &hash))) {
+        let stored = states.flat_map(blocks).map(|block| block.hash);
+        if !self.workload.blocks().chain(stored).all(|hash| others().any(|member| holds(member, &hash))) {
             return false;
         }
         self.members.values().all(|member| {
