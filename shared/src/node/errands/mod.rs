@@ -157,6 +157,7 @@ impl Errands {
                 // This was the only attempt, and it changed nothing: another session takes it.
                 place.take().into_iter().for_each(|place| self.session.is_gone(place));
                 errand.attempts = 0;
+                errand.begins_anew = true;
                 errand.stage = Stage::Waiting { retry_at: now };
             }
             (Verdict::Applied { index, outcome }, What::Write { .. } | What::Call { .. } | What::Open) => {
@@ -191,6 +192,7 @@ impl Errands {
         let mut finished = Vec::new();
         while let Some(ticket) = self.next_due(around.now) {
             let Some(mut errand) = self.open.remove(&ticket) else { continue };
+            let ticket = self.ticket_of(&mut errand, ticket, around);
             self.forwarded -= std::mem::take(&mut errand.forwarded);
             self.hand_on(ticket, &mut errand, around, consensus, ledger);
             if errand.is_forwarded() {
@@ -215,6 +217,17 @@ impl Errands {
             }
         }
         finished
+    }
+
+    fn ticket_of(&mut self, errand: &mut Errand, before: Ticket, around: &mut Surroundings) -> Ticket {
+        if !std::mem::take(&mut errand.begins_anew) {
+            return before;
+        }
+        let ticket = around.tickets.next();
+        if let Some(request) = errand.request() {
+            self.by_request.insert(request, ticket);
+        }
+        ticket
     }
 
     fn next_due(&mut self, now: Time) -> Option<Ticket> {

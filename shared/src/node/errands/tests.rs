@@ -118,3 +118,21 @@ fn a_node_that_becomes_the_leader_holds_nothing_back() {
     story.advance();
     assert_eq!((story.errands.forwarded, story.errands.held.len()), (0, 0));
 }
+
+#[test]
+fn an_answer_that_comes_twice_takes_a_call_to_another_session_once() {
+    let mut story = Story::new();
+    story.put(1, 1);
+    story.advance();
+    let opening = story.asked()[0];
+    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    let [first] = story.asked()[..] else { panic!("the call") };
+    let gone = Outcome::Rejected(Rejection::NoSession);
+    story.judged(node(1), first, gone.clone());
+    let opening = story.asked()[0];
+    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    let [second] = story.asked()[..] else { panic!("the call in another session") };
+    assert_eq!(story.judged(node(1), first, gone), 0, "this was about the first");
+    assert_eq!(story.asked(), []);
+    assert_eq!(story.judged(node(1), second, Outcome::Done), 1);
+}
