@@ -40,7 +40,6 @@ pub enum Mutation {
     /// Tasks stay with a worker that went away or does not answer.
     NoReassignment,
     /// A change of a key that is brought to a leader again is not known again.
-    #[cfg(feature = "mutations")]
     RetryIsAnotherCall,
     /// Keys are over by the clock of whoever is asked.
     OwnClockExpiresKeys,

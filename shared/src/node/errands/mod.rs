@@ -12,6 +12,7 @@ mod tests;
 
 pub(super) use errand::Finished;
 
+use super::config::Mutation;
 use super::consensus::Consensus;
 use super::context::{Submission, Surroundings};
 use super::contract::{RequestId, Ticket};
@@ -287,7 +288,7 @@ impl Errands {
                     errand.back_off(now);
                     return;
                 }
-                if is_broken(around) {
+                if around.config.broken(Mutation::RetryIsAnotherCall) {
                     *place = None;
                 }
                 *place = place.or_else(|| self.session.take_place(ticket));
@@ -339,17 +340,6 @@ fn look_at(due: &mut BTreeSet<(Time, Ticket)>, ticket: Ticket, errand: &mut Erra
     due.remove(&(errand.due, ticket));
     due.insert((now, ticket));
     errand.due = now;
-}
-
-/// Whether an attempt forgets the one before on purpose, to see whether the tests notice.
-#[cfg(feature = "mutations")]
-fn is_broken(around: &Surroundings) -> bool {
-    around.config.mutation == Some(super::config::Mutation::RetryIsAnotherCall)
-}
-
-#[cfg(not(feature = "mutations"))]
-fn is_broken(_around: &Surroundings) -> bool {
-    false
 }
 
 /// A command that no log would take.
