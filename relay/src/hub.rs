@@ -194,6 +194,9 @@ impl Attachment {
                 let founded = self.hub.broker().founded(self.connection);
                 if let Some(founded) = founded {
                     self.hub.record(founded.room, founded.cluster);
+                    if !self.mailbox.offer(Class::Control, RelayFrame::Founded) {
+                        return Err(Refusal::TooSlow);
+                    }
                 }
             }
             ClientFrame::Profile(profile) => self.hub.broker().profile(self.connection, profile),

@@ -4,10 +4,11 @@ mod kit;
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
-use kit::{Peer, Read, TestRelay};
+use kit::{Peer, Read, TestRelay, cluster};
 use relay::socket::CLOSE_REFUSED;
 use shared::limits;
-use shared::wire::session::{Class, ClientFrame, Frame, Presence, Refusal, RelayFrame};
+use shared::wire::SESSION_VERSION;
+use shared::wire::session::{Claim, Class, ClientFrame, Frame, Hello, Presence, Refusal, RelayFrame};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
@@ -41,16 +42,35 @@ async fn peers_meet_and_their_frames_arrive() {
 }
 
 #[tokio::test]
+async fn a_founder_hears_when_its_room_is_recorded_and_others_wait_for_that() {
+    let relay = TestRelay::start(0).await;
+    let mut ada = Peer::dial(relay.relay.addr, 1).await;
+    let hello = Hello { claim: Claim::Fresh { proposed: cluster(7) }, ..ada.hello_frame(None).await };
+    ada.send(&ClientFrame::Hello(hello)).await;
+    let Read::Frame(RelayFrame::Welcome(welcome)) = ada.read().await else { panic!() };
+    assert!(welcome.founder && welcome.cluster == cluster(7));
+
+    let mut early = Peer::dial(relay.relay.addr, 2).await;
+    assert_refused(early.hello(None).await, early.read().await, &Refusal::Founding);
+
+    ada.send(&ClientFrame::Founded).await;
+    assert_eq!(ada.read().await, Read::Frame(RelayFrame::Founded));
+    let mut other = Peer::dial(relay.relay.addr, 3).await;
+    let Read::Frame(RelayFrame::Refused(refusal)) = other.hello(None).await else { panic!() };
+    assert_eq!(refusal, Refusal::OtherCluster { node: cluster(1), room: cluster(7) });
+}
+
+#[tokio::test]
 async fn garbage_is_refused_before_and_after_the_handshake() {
     let relay = TestRelay::start(0).await;
     let mut stranger = Peer::dial(relay.relay.addr, 1).await;
     assert!(matches!(stranger.read().await, Read::Frame(RelayFrame::Challenge { .. })));
-    stranger.send_bytes(b"\x01GET / HTTP/1.1".to_vec()).await;
+    stranger.send_bytes([&[SESSION_VERSION], b"GET / HTTP/1.1".as_slice()].concat()).await;
     let refusal = Refusal::Protocol { reason: "the frame is malformed".to_owned() };
     assert_refused(stranger.read().await, stranger.read().await, &refusal);
 
     let (mut member, _) = Peer::enter(relay.relay.addr, 1).await;
-    member.send_bytes(vec![1, 255, 255]).await;
+    member.send_bytes(vec![SESSION_VERSION, 255, 255]).await;
     assert_refused(member.read().await, member.read().await, &refusal);
 
     let (mut other, _) = Peer::enter(relay.relay.addr, 1).await;
@@ -76,7 +96,11 @@ async fn another_version_is_told_both_versions_in_words() {
     let mut hello = ClientFrame::Hello(peer.hello_frame(None).await).encode();
     hello[0] = 9;
     peer.send_bytes(hello).await;
-    assert_refused(peer.read().await, peer.read().await, &Refusal::Version { relay: 1, node: 9 });
+    assert_refused(
+        peer.read().await,
+        peer.read().await,
+        &Refusal::Version { relay: SESSION_VERSION, node: 9 },
+    );
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ const RECOVERY: Duration = Duration::from_secs(120);
 /// Tasks of a few chunks, so that a document is a handful of tasks.
 const TASK_BYTES: u64 = 900;
 /// From a connection that opens or closes to the notice of it.
-const PRESENCE_DELAY: Duration = Duration::from_millis(1);
+const NEWS_DELAY: Duration = Duration::from_millis(1);
 /// A run that plans more than this is stuck in a loop.
 const STEPS_MAX: u64 = 3_000_000;
 
@@ -182,16 +182,54 @@ pub(crate) struct World {
 
 /// What is going to happen. `boot` says which process of a member is meant.
 enum Due {
-    Frame { to: NodeId, connection: u64, from: NodeId, postmark: Postmark, frame: Frame },
-    Presence { to: NodeId, connection: u64, presence: Presence },
-    Input { node: NodeId, boot: u64, input: Input },
-    Deadline { node: NodeId, boot: u64, number: u64 },
-    Synced { node: NodeId, boot: u64, sequence: PersistSequence },
-    BlockDone { node: NodeId, boot: u64, operation: BlockOp },
-    TaskDone { node: NodeId, boot: u64, task: ComputeTask },
-    Start { node: NodeId },
-    Connect { node: NodeId, boot: u64 },
-    Thaw { node: NodeId },
+    Frame {
+        to: NodeId,
+        connection: u64,
+        from: NodeId,
+        postmark: Postmark,
+        frame: Frame,
+    },
+    /// What the relay itself says.
+    Told {
+        to: NodeId,
+        connection: u64,
+        news: Input,
+    },
+    Input {
+        node: NodeId,
+        boot: u64,
+        input: Input,
+    },
+    Deadline {
+        node: NodeId,
+        boot: u64,
+        number: u64,
+    },
+    Synced {
+        node: NodeId,
+        boot: u64,
+        sequence: PersistSequence,
+    },
+    BlockDone {
+        node: NodeId,
+        boot: u64,
+        operation: BlockOp,
+    },
+    TaskDone {
+        node: NodeId,
+        boot: u64,
+        task: ComputeTask,
+    },
+    Start {
+        node: NodeId,
+    },
+    Connect {
+        node: NodeId,
+        boot: u64,
+    },
+    Thaw {
+        node: NodeId,
+    },
     Fault,
     Client,
     Turn(Turn),
@@ -325,17 +363,19 @@ impl World {
         self.members.get(&node).map_or(0, |member| member.boot)
     }
 
-    /// Tells everybody else who is connected. The relay puts presence into the queue of each connection, one after the other
-    /// and under one lock, and drops none of it while the connection lives. So presence is never overtaken by presence,
-    /// whatever becomes of frames: all of it takes the same time here.
+    /// Tells everybody else who is connected.
     fn tell(&mut self, about: NodeId, presence: &Presence) {
-        for to in self.network.connected() {
-            let Some(connection) = self.network.connection_of(to).filter(|_| to != about) else { continue };
-            self.agenda.plan(
-                self.now + PRESENCE_DELAY,
-                Due::Presence { to, connection, presence: presence.clone() },
-            );
+        for to in self.network.connected().into_iter().filter(|to| *to != about) {
+            self.tell_one(to, Input::Presence(presence.clone()));
         }
+    }
+
+    /// The relay puts what it has to say itself into the queue of each connection, one after the other and under one lock, and
+    /// drops none of it while the connection lives. So it is never overtaken by what it says later, whatever becomes of frames:
+    /// all of it takes the same time here.
+    fn tell_one(&mut self, to: NodeId, news: Input) {
+        let Some(connection) = self.network.connection_of(to) else { return };
+        self.agenda.plan(self.now + NEWS_DELAY, Due::Told { to, connection, news });
     }
 
     fn send(&mut self, from: NodeId, outgoing: Vec<Outgoing>) -> Result<(), Violation> {

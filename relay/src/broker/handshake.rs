@@ -88,6 +88,7 @@ fn check_profile(profile: &Profile) -> Result<(), Refusal> {
 mod tests {
     use super::*;
     use shared::ids::ClusterId;
+    use shared::wire::SESSION_VERSION;
     use shared::wire::identity::Identity;
     use shared::wire::session::{Frame, Hello, Kind};
 
@@ -141,8 +142,16 @@ mod tests {
         let room = RoomName::default();
         let mut bytes = ClientFrame::Hello(hello(None)).encode();
         bytes[0] = 77;
-        assert_eq!(gate.check(&room, &NONCE, &bytes), Err(Refusal::Version { relay: 1, node: 77 }));
-        for garbage in [&b""[..], b"\x01", b"\x01\xff\xff\xff\xff", &ClientFrame::Founded.encode()] {
+        assert_eq!(
+            gate.check(&room, &NONCE, &bytes),
+            Err(Refusal::Version { relay: SESSION_VERSION, node: 77 })
+        );
+        for garbage in [
+            &[][..],
+            &[SESSION_VERSION],
+            &[SESSION_VERSION, 255, 255, 255, 255],
+            &ClientFrame::Founded.encode(),
+        ] {
             let refusal = gate.check(&room, &NONCE, garbage).expect_err("garbage");
             assert!(matches!(refusal, Refusal::Protocol { .. }), "{garbage:?}: {refusal}");
         }

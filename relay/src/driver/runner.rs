@@ -232,6 +232,7 @@ impl Runner {
             TransportEvent::Disconnected => Ok(Some(Input::Disconnected)),
             TransportEvent::Said(RelayFrame::Deliver { from, frame }) => Ok(Some(self.frames(from, frame))),
             TransportEvent::Said(RelayFrame::Presence(presence)) => Ok(Some(Input::Presence(presence))),
+            TransportEvent::Said(RelayFrame::Founded) => Ok(Some(Input::Founded)),
             // Only the beginning and the end of a connection have others, and the transport sees to both.
             TransportEvent::Said(_) => Ok(None),
             TransportEvent::Refused(refusal) => Err(NodeEnd::Refused(refusal)),

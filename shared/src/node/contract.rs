@@ -21,6 +21,8 @@ pub use crate::wire::peer::Ticket;
 pub enum Input {
     /// The relay admitted this node.
     Connected(Welcome),
+    /// The relay has recorded that the room is the cluster that this node has founded.
+    Founded,
     /// The connection to the relay is gone; the driver is already trying again.
     Disconnected,
     Presence(Presence),

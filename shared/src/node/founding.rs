@@ -10,6 +10,9 @@ use crate::wire::session::Welcome;
 #[derive(Debug)]
 pub(super) struct Founding {
     cluster: Option<ClusterId>,
+    /// The relay has said so since this node started: the room is this cluster's. A founder that is cut off before may find
+    /// the room founded by another, so nobody is served before: what they were told was done would be lost.
+    confirmed: bool,
     /// Tell the relay that the room is founded, once this is durable.
     announce_after: Option<PersistSequence>,
 }
@@ -32,11 +35,15 @@ pub(super) enum FoundingError {
 
 impl Founding {
     pub fn new(cluster: Option<ClusterId>) -> Founding {
-        Founding { cluster, announce_after: None }
+        Founding { cluster, confirmed: false, announce_after: None }
     }
 
     pub fn cluster(&self) -> Option<ClusterId> {
         self.cluster
+    }
+
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed
     }
 
     pub fn welcome(
@@ -62,8 +69,15 @@ impl Founding {
         }
         if welcome.founder {
             self.announce_after = Some(consensus.last_persist());
+        } else {
+            self.confirmed = true;
         }
         Ok(())
+    }
+
+    /// The relay has recorded what [`Founding::announce`] told it.
+    pub fn recorded(&mut self) {
+        self.confirmed = self.cluster.is_some();
     }
 
     /// A room that is founded before its cluster is durable could be lost by a crash, with everybody who joined it.

@@ -16,6 +16,10 @@ impl Node {
     pub(super) fn take(&mut self, input: Input, ready: &mut Ready) {
         match input {
             Input::Connected(welcome) => self.connected(welcome, ready),
+            Input::Founded => {
+                self.founding.recorded();
+                self.state_changed(ready);
+            }
             Input::Disconnected => self.disconnected(ready),
             Input::Presence(presence) => self.presence(presence, ready),
             Input::Frames(frames) => {
@@ -64,6 +68,7 @@ impl Node {
             let is_known = self.around.peers.remove(&node).is_some();
             self.joined(node, profile, !is_first && !is_known, ready);
         }
+        self.state_changed(ready);
     }
 
     /// The relay should never have let this node in. It stays outside, and says why.

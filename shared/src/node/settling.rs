@@ -81,14 +81,15 @@ impl Node {
         Ok(())
     }
 
-    fn state_changed(&mut self, ready: &mut Ready) {
+    pub(super) fn state_changed(&mut self, ready: &mut Ready) {
         let status = self.consensus.status();
         self.around.membership = status.membership.clone();
-        if (self.around.leader, self.around.term) == (status.leader, status.term) {
+        let leader = status.leader.filter(|_| self.founding.is_confirmed());
+        if (self.around.leader, self.around.term) == (leader, status.term) {
             return;
         }
         let led = self.around.leader == Some(self.around.me);
-        (self.around.leader, self.around.term) = (status.leader, status.term);
+        (self.around.leader, self.around.term) = (leader, status.term);
         if led {
             for (asker, verdict) in self.ledger.leadership_lost() {
                 self.judge(asker, verdict);

@@ -164,6 +164,7 @@ impl Teller {
                 let role = if welcome.founder { "founds" } else { "enters" };
                 Told::news(Topic::Members, format!("{role} cluster {}; present: {present}", welcome.cluster))
             }
+            Input::Founded => Told::news(Topic::Members, "the room is this cluster's"),
             Input::Disconnected => Told::news(Topic::Members, "the connection to the relay is gone"),
             Input::Presence(presence) => self.presence(presence),
             Input::Frames(frames) => {

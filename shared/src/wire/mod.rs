@@ -15,7 +15,7 @@ use postcard::serialize_with_flavor;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the frames between a node and its relay.
-pub const SESSION_VERSION: u8 = 1;
+pub const SESSION_VERSION: u8 = 2;
 
 /// Version of the frames between members.
 pub const PEER_VERSION: u8 = 2;

@@ -95,10 +95,17 @@ impl Frame {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RelayFrame {
-    Challenge { nonce: Nonce },
+    Challenge {
+        nonce: Nonce,
+    },
     Welcome(Welcome),
+    /// Answers [`ClientFrame::Founded`], once it is recorded.
+    Founded,
     Refused(Refusal),
-    Deliver { from: NodeId, frame: Frame },
+    Deliver {
+        from: NodeId,
+        frame: Frame,
+    },
     Presence(Presence),
 }
 

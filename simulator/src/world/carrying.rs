@@ -121,6 +121,7 @@ impl World {
                     && founder == node
                 {
                     self.network.room = Room::Founded(cluster);
+                    self.tell_one(node, Input::Founded);
                 }
             }
             RelayNotice::Profile(profile) => {

@@ -27,7 +27,7 @@ impl World {
     /// are queues, and what a connection carries later never passes what was carried before.
     pub(super) fn unless_frozen(&mut self, due: Due) -> Option<Due> {
         let node = match &due {
-            Due::Frame { to, .. } | Due::Presence { to, .. } => *to,
+            Due::Frame { to, .. } | Due::Told { to, .. } => *to,
             Due::Input { node, .. }
             | Due::Deadline { node, .. }
             | Due::Synced { node, .. }

@@ -20,10 +20,8 @@ impl World {
             {
                 self.handle(to, Input::frame(from, frame))
             }
-            Due::Presence { to, connection, presence }
-                if self.network.connection_of(to) == Some(connection) =>
-            {
-                self.handle(to, Input::Presence(presence))
+            Due::Told { to, connection, news } if self.network.connection_of(to) == Some(connection) => {
+                self.handle(to, news)
             }
             Due::Input { node, boot, input } if self.boot_of(node) == boot => self.handle(node, input),
             Due::Deadline { node, boot, number } if self.is_deadline(node, boot, number) => {

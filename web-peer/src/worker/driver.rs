@@ -265,6 +265,7 @@ impl Driver {
             LinkOutcome::Frame(RelayFrame::Welcome(welcome)) => self.feed(Input::Connected(welcome)),
             LinkOutcome::Frame(RelayFrame::Deliver { from, frame }) => self.feed(Input::frame(from, frame)),
             LinkOutcome::Frame(RelayFrame::Presence(presence)) => self.feed(Input::Presence(presence)),
+            LinkOutcome::Frame(RelayFrame::Founded) => self.feed(Input::Founded),
             // The link has dealt with these.
             LinkOutcome::Frame(RelayFrame::Challenge { .. } | RelayFrame::Refused(_)) => Ok(()),
         }

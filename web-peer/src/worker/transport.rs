@@ -188,9 +188,10 @@ impl Link {
                 LinkOutcome::Nothing
             }
             (welcome @ RelayFrame::Welcome(_), State::Shaking(..)) => self.admitted(welcome),
-            (frame @ (RelayFrame::Deliver { .. } | RelayFrame::Presence(_)), State::Up(..)) => {
-                LinkOutcome::Frame(frame)
-            }
+            (
+                frame @ (RelayFrame::Deliver { .. } | RelayFrame::Presence(_) | RelayFrame::Founded),
+                State::Up(..),
+            ) => LinkOutcome::Frame(frame),
             _ => self.retry("the relay sent a frame that is not its turn".to_owned()),
         }
     }

@@ -141,6 +141,11 @@ impl Cluster {
     }
 
     pub fn restart(&mut self, id: NodeId) {
+        self.restart_cut_off(id);
+        self.connect(id);
+    }
+
+    pub fn restart_cut_off(&mut self, id: NodeId) {
         let seed = self.rng.bytes();
         let now = self.now + self.ahead_of(id);
         let member = self.members.get_mut(&id).expect("a member of this test");
@@ -152,7 +157,6 @@ impl Cluster {
         member.node = Some(node.expect("what this node stored itself"));
         member.run += 1;
         self.handle(id, Input::Deadline);
-        self.connect(id);
     }
 
     /// The process is killed: the relay notices at once, and what was not synced is lost.

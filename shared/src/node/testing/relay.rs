@@ -57,7 +57,11 @@ impl Cluster {
 
     pub(super) fn notice(&mut self, id: NodeId, notice: RelayNotice) {
         match notice {
-            RelayNotice::Founded if self.relay.founder == Some(id) => self.relay.founder = None,
+            RelayNotice::Founded if self.relay.founder == Some(id) => {
+                self.relay.founder = None;
+                let run = Some(self.members[&id].run);
+                self.later(HOP, id, Coming::Input { run, input: Box::new(Input::Founded) });
+            }
             RelayNotice::Founded => {}
             RelayNotice::Profile(profile) => {
                 if self.relay.connected.contains(&id) {

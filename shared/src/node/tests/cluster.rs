@@ -1,7 +1,7 @@
 //! How a cluster comes to be, and how it lives through losses.
 
 use crate::ids::NodeId;
-use crate::node::api::{Event, Request, RoleView, What};
+use crate::node::api::{ErrorCode, Event, Request, RoleView, What};
 use crate::node::testing::Cluster;
 use crate::rng::Rng;
 use crate::time::Duration;
@@ -49,6 +49,28 @@ fn a_founder_that_dies_before_its_disk_has_the_cluster_leaves_the_room_to_the_ne
     cluster.wait("the next founder", |cluster| cluster.leader() == Some(next));
     cluster.restart(unlucky);
     cluster.wait("both to be members", |cluster| cluster.is_settled(1, 2));
+}
+
+#[test]
+fn a_founder_that_is_cut_off_before_the_relay_knows_serves_nobody() {
+    let mut cluster = Cluster::new(25);
+    let cut_off = cluster.start(Kind::Server);
+    cluster.run_for(Duration::from_millis(2));
+    assert!(cluster.node(cut_off).cluster().is_some() && cluster.leader().is_none(), "not on its disk yet");
+    cluster.disconnect(cut_off);
+    cluster.wait("a leader of nobody", |cluster| cluster.leader() == Some(cut_off));
+    let error = cluster.ask(cut_off, Request::ListDocuments).expect_err("another may found the room");
+    assert_eq!(error.code, ErrorCode::NotReady);
+
+    // Nor does it when it is started again and finds the cluster on its disk, until it is let in.
+    cluster.crash(cut_off);
+    cluster.restart_cut_off(cut_off);
+    let request = cluster.request(cut_off, Request::ListDocuments);
+    cluster.run_for(Duration::from_secs(1));
+    assert!(cluster.leader() == Some(cut_off) && !cluster.is_answered(request));
+    cluster.connect(cut_off);
+    cluster.wait("an answer", |cluster| cluster.is_answered(request));
+    cluster.reply(request).expect("waited for").expect("the room is its cluster's");
 }
 
 #[test]
