@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::figures::{milliseconds, percentile};
 use crate::servers::{MEMBERS, Servers};
+use crate::wordraft::Layout;
 use anyhow::ensure;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ struct Measured {
 }
 
 pub async fn report(rounds: usize) -> anyhow::Result<()> {
-    let mut clusters = Servers::start().await;
+    let mut clusters = [Servers::wordraft(Layout::Apart).await, Servers::etcd().await];
     let mut measured = [Measured::default(), Measured::default()];
     for round in 0..rounds {
         for (servers, measured) in clusters.iter_mut().zip(&mut measured) {

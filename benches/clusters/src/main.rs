@@ -25,7 +25,8 @@ async fn main() -> anyhow::Result<()> {
             failover::report(rounds).await
         }
         "writes" | "tabs" => {
-            let names = [("--rounds", 5), ("--seconds", 3), ("--value-bytes", 64)];
+            // As often at each of the three members.
+            let names = [("--rounds", 6), ("--seconds", 3), ("--value-bytes", 64)];
             let [rounds, seconds, value_bytes] = numbers(options, names)?;
             let options = writes::Options { rounds, seconds: seconds as u64, value_bytes };
             if benchmark == "tabs" { tabs::report(&options).await } else { writes::report(&options).await }

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::etcd::Etcd;
-use crate::wordraft::Wordraft;
+use crate::wordraft::{Layout, Wordraft};
 
 pub const MEMBERS: usize = 3;
 
@@ -12,14 +12,17 @@ pub enum Servers {
 }
 
 impl Servers {
-    /// One cluster of each kind.
-    pub async fn start() -> [Servers; 2] {
-        [Servers::Wordraft(Wordraft::start().await), Servers::Etcd(Etcd::start().await)]
+    pub async fn wordraft(layout: Layout) -> Servers {
+        Servers::Wordraft(Wordraft::start(layout).await)
+    }
+
+    pub async fn etcd() -> Servers {
+        Servers::Etcd(Etcd::start().await)
     }
 
     pub fn name(&self) -> &'static str {
         match self {
-            Servers::Wordraft(_) => "wordraft",
+            Servers::Wordraft(wordraft) => wordraft.name(),
             Servers::Etcd(_) => "etcd",
         }
     }

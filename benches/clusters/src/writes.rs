@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::figures::{median, milliseconds, percentile};
 use crate::servers::{MEMBERS, Servers};
+use crate::wordraft::Layout;
 use anyhow::ensure;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -38,9 +39,14 @@ struct Sample {
 }
 
 pub async fn report(options: &Options) -> anyhow::Result<()> {
-    let clusters = Servers::start().await;
+    let clusters = [
+        Servers::wordraft(Layout::Within).await,
+        Servers::wordraft(Layout::Apart).await,
+        Servers::etcd().await,
+    ];
+    let mut leaders = Vec::new();
     for servers in &clusters {
-        servers.leader().await;
+        leaders.push(servers.leader().await);
     }
     println!(
         "| clients | | writes/s | lowest | highest | p50 ms | p99 ms | client µs/write |\n|--:|---|--:|--:|--:|--:|--:|--:|"
@@ -48,26 +54,29 @@ pub async fn report(options: &Options) -> anyhow::Result<()> {
     let mut read_back = 0;
     for clients in CLIENTS {
         let mut writers = clusters.each_ref().map(|servers| Writer::connect(servers, clients));
-        let mut samples = [Vec::new(), Vec::new()];
-        for _ in 0..options.rounds {
-            for (writers, samples) in writers.iter_mut().zip(&mut samples) {
+        let mut samples = clusters.each_ref().map(|_| Vec::new());
+        for number in 0..options.rounds {
+            let each = clusters.iter().zip(&leaders).zip(&mut writers).zip(&mut samples);
+            for (((servers, leader), writers), samples) in each {
+                Writer::spread(writers, servers, leader + number);
                 samples.push(round(writers, options).await?);
             }
         }
         for (servers, samples) in clusters.iter().zip(&samples) {
             print(clients, servers.name(), samples);
         }
-        let ratios: Vec<f64> = samples[0]
-            .iter()
-            .zip(&samples[1])
-            .map(|(ours, theirs)| ours.per_second / theirs.per_second)
-            .collect();
-        println!(
-            "| {clients} | ratio | {:.2} | {:.2} | {:.2} | | | |",
-            median(&ratios),
-            percentile(&ratios, 1),
-            percentile(&ratios, 100)
-        );
+        let [ours @ .., theirs] = &samples;
+        for (servers, ours) in clusters.iter().zip(ours) {
+            let ratios = ours.iter().zip(theirs).map(|(ours, theirs)| ours.per_second / theirs.per_second);
+            let ratios: Vec<f64> = ratios.collect();
+            println!(
+                "| {clients} | {} / etcd | {:.2} | {:.2} | {:.2} | | | |",
+                servers.name(),
+                median(&ratios),
+                percentile(&ratios, 1),
+                percentile(&ratios, 100)
+            );
+        }
         for writer in writers.iter_mut().flatten() {
             read_back += writer.read_back().await?;
         }
@@ -77,15 +86,18 @@ pub async fn report(options: &Options) -> anyhow::Result<()> {
 }
 
 impl Writer {
-    /// Clients are spread over the members.
     fn connect(servers: &Servers, clients: usize) -> Vec<Writer> {
-        let writer = |name| Writer {
-            name,
-            client: servers.client(name % MEMBERS),
-            acknowledged: BTreeMap::new(),
-            writes: 0,
-        };
+        let writer =
+            |name| Writer { name, client: servers.client(0), acknowledged: BTreeMap::new(), writes: 0 };
         (0..clients).map(writer).collect()
+    }
+
+    /// Clients are spread over the members, and move on with each round: one that is alone begins at the leader, and is at
+    /// every member in turn.
+    fn spread(writers: &mut [Writer], servers: &Servers, first: usize) {
+        for writer in writers {
+            writer.client = servers.client((first + writer.name) % MEMBERS);
+        }
     }
 
     /// Writes one after the other until the time is up; how long each took.

@@ -29,8 +29,6 @@ pub(super) struct Errand {
     pub expires_at: Time,
     /// When it is looked at next.
     pub due: Time,
-    /// Goes on under another ticket: answers to the one before may come again.
-    pub begins_anew: bool,
     /// What of its bytes counts as being on the way to the leader.
     pub forwarded: usize,
 }
@@ -91,7 +89,6 @@ impl Errand {
             turned_away_since: None,
             expires_at,
             due: around.now,
-            begins_anew: false,
             forwarded: 0,
         }
     }

@@ -129,6 +129,7 @@ impl Errands {
     }
 
     pub fn disconnected(&mut self, around: &Surroundings) {
+        self.session.leave();
         self.ask_again_unless(around.now, |leader| leader == around.me);
     }
 
@@ -151,22 +152,13 @@ impl Errands {
             return;
         }
         match (verdict, &mut errand.what) {
-            (
-                Verdict::Applied { outcome: Outcome::Rejected(Rejection::NoSession), .. },
-                What::Call { place, .. },
-            ) if errand.attempts == 1 => {
-                // This was the only attempt, and it changed nothing: another session takes it.
-                place.take().into_iter().for_each(|place| self.session.is_gone(place));
-                errand.attempts = 0;
-                errand.begins_anew = true;
-                errand.stage = Stage::Waiting { retry_at: now };
-            }
             (Verdict::Applied { index, outcome }, What::Write { .. } | What::Call { .. } | What::Open) => {
                 if let (
                     Outcome::Rejected(Rejection::NoSession | Rejection::OutOfSequence),
                     What::Call { place: Some(place), .. },
                 ) = (&outcome, &errand.what)
                 {
+                    // A copy may have found it while it was there, so no other session takes this call.
                     self.session.is_gone(*place);
                 }
                 errand.stage = Stage::Decided { index, outcome: Some(outcome) };
@@ -193,7 +185,6 @@ impl Errands {
         let mut finished = Vec::new();
         while let Some(ticket) = self.next_due(around.now) {
             let Some(mut errand) = self.open.remove(&ticket) else { continue };
-            let ticket = self.ticket_of(&mut errand, ticket, around);
             self.forwarded -= std::mem::take(&mut errand.forwarded);
             self.hand_on(ticket, &mut errand, around, consensus, ledger);
             if errand.is_forwarded() {
@@ -220,17 +211,6 @@ impl Errands {
         finished
     }
 
-    fn ticket_of(&mut self, errand: &mut Errand, before: Ticket, around: &mut Surroundings) -> Ticket {
-        if !std::mem::take(&mut errand.begins_anew) {
-            return before;
-        }
-        let ticket = around.tickets.next();
-        if let Some(request) = errand.request() {
-            self.by_request.insert(request, ticket);
-        }
-        ticket
-    }
-
     fn next_due(&mut self, now: Time) -> Option<Ticket> {
         if self.forwarded < limits::FORWARDED_BYTES_MAX
             && let Some(ticket) = self.held.pop_first()
@@ -253,7 +233,7 @@ impl Errands {
             Stage::Decided { outcome: Some(Outcome::Opened(session)), .. } => Some(session),
             _ => None,
         };
-        for ticket in self.session.opened(session) {
+        for ticket in self.session.opened(session, now) {
             if let Some(errand) = self.open.get_mut(&ticket) {
                 errand.stage = Stage::Waiting { retry_at: now };
                 look_at(&mut self.due, ticket, errand, now);
@@ -291,7 +271,7 @@ impl Errands {
                 if around.config.broken(Mutation::RetryIsAnotherCall) {
                     *place = None;
                 }
-                *place = place.or_else(|| self.session.take_place(ticket));
+                *place = place.or_else(|| self.session.take_place(ticket, now));
                 let Some(place) = *place else {
                     // Until there is a session.
                     errand.stage = Stage::Waiting { retry_at: errand.expires_at };

@@ -1,14 +1,19 @@
-//! This run's own session in the replicated state: opened when the first call needs it, and again when it is gone.
+//! This run's own session in the replicated state: opened when the first call needs it, and again when it is gone, or may soon be.
+//!
+//! Whether a call that finds no session has been applied before, nobody knows: a copy of it may have come while the session was
+//! there. So a session is left long before the state lets it go.
 
 use crate::limits;
 use crate::node::contract::Ticket;
 use crate::state_machine::{Call, Sequence, SessionId};
+use crate::time::Time;
 use std::collections::BTreeSet;
 
 #[derive(Debug, Default)]
 pub(super) struct OwnSession {
     state: State,
     next: Sequence,
+    used_at: Time,
     /// Calls whose answer is not here yet.
     open: BTreeSet<Sequence>,
     /// Errands that wait for a session.
@@ -32,11 +37,15 @@ pub(super) struct Place {
 
 impl OwnSession {
     /// A place for a new call, if there is a session. If not, `ticket` is called back.
-    pub fn take_place(&mut self, ticket: Ticket) -> Option<Place> {
+    pub fn take_place(&mut self, ticket: Ticket, now: Time) -> Option<Place> {
+        if now.since(self.used_at) >= limits::SESSION_IDLE_MAX / 2 {
+            self.leave();
+        }
         let State::Open(session) = self.state else {
             self.waiting.push(ticket);
             return None;
         };
+        self.used_at = now;
         let sequence = self.next;
         self.next = sequence.next();
         self.open.insert(sequence);
@@ -53,8 +62,9 @@ impl OwnSession {
     }
 
     /// Who waits for it: all of them try again.
-    pub fn opened(&mut self, session: Option<SessionId>) -> Vec<Ticket> {
+    pub fn opened(&mut self, session: Option<SessionId>, now: Time) -> Vec<Ticket> {
         self.state = session.map_or(State::None, State::Open);
+        self.used_at = now;
         self.next = Sequence::default();
         self.open.clear();
         std::mem::take(&mut self.waiting)
@@ -81,6 +91,13 @@ impl OwnSession {
 
     pub fn is_gone(&mut self, place: Place) {
         if self.is_current(place) {
+            self.leave();
+        }
+    }
+
+    /// The next call opens another. Those that are under way keep their places.
+    pub fn leave(&mut self) {
+        if matches!(self.state, State::Open(_)) {
             self.state = State::None;
             self.open.clear();
         }
@@ -94,18 +111,36 @@ impl OwnSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Duration;
+
+    const START: Time = Time::from_millis(1);
+
+    fn opened() -> OwnSession {
+        let mut session = OwnSession::default();
+        assert!(session.take_place(Ticket(0), START).is_none() && session.begin_to_open());
+        session.opened(Some(SessionId::default()), START);
+        session
+    }
 
     #[test]
     fn a_full_session_that_is_gone_makes_way_for_another() {
-        let mut session = OwnSession::default();
-        assert!(session.take_place(Ticket(0)).is_none() && session.begin_to_open());
-        session.opened(Some(SessionId::default()));
+        let mut session = opened();
         let places: Vec<Place> = (0..limits::SESSION_ANSWERS_MAX as u64)
-            .map(|number| session.take_place(Ticket(number)).expect("there is a session"))
+            .map(|number| session.take_place(Ticket(number), START).expect("there is a session"))
             .collect();
         assert!(session.is_full());
         session.is_gone(places[0]);
         assert!(!session.is_full(), "or nobody would ever ask for another");
-        assert!(session.take_place(Ticket(1)).is_none() && session.begin_to_open());
+        assert!(session.take_place(Ticket(1), START).is_none() && session.begin_to_open());
+    }
+
+    #[test]
+    fn a_session_is_left_long_before_the_state_lets_it_go() {
+        let mut session = opened();
+        let almost = limits::SESSION_IDLE_MAX / 2 - Duration::from_millis(1);
+        assert!(session.take_place(Ticket(1), START + almost).is_some());
+        assert!(session.take_place(Ticket(2), START + almost * 2).is_some());
+        let late = START + almost * 2 + limits::SESSION_IDLE_MAX / 2;
+        assert!(session.take_place(Ticket(3), late).is_none() && session.begin_to_open());
     }
 }

@@ -120,19 +120,42 @@ fn a_node_that_becomes_the_leader_holds_nothing_back() {
 }
 
 #[test]
-fn an_answer_that_comes_twice_takes_a_call_to_another_session_once() {
+fn a_call_that_finds_no_session_may_have_happened_and_is_not_made_in_another() {
     let mut story = Story::new();
     story.put(1, 1);
     story.advance();
     let opening = story.asked()[0];
     story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
-    let [first] = story.asked()[..] else { panic!("the call") };
-    let gone = Outcome::Rejected(Rejection::NoSession);
-    story.judged(node(1), first, gone.clone());
+    let [call] = story.asked()[..] else { panic!("the call") };
+    let verdict = Verdict::Applied { index: Index::ZERO, outcome: Outcome::Rejected(Rejection::NoSession) };
+    story.errands.judged(node(1), call, verdict, story.desk.around.now);
+    let finished = story.advance();
+    let [Finished::Call { result: Ok(outcome), .. }] = &finished[..] else { panic!("{finished:?}") };
+    assert_eq!(
+        *outcome,
+        Outcome::Rejected(Rejection::NoSession),
+        "which is an unknown outcome to whoever asked"
+    );
+    assert_eq!(story.asked(), []);
+}
+
+#[test]
+fn whoever_was_cut_off_begins_another_session() {
+    let mut story = Story::new();
+    story.put(1, 1);
+    story.advance();
     let opening = story.asked()[0];
     story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
-    let [second] = story.asked()[..] else { panic!("the call in another session") };
-    assert_eq!(story.judged(node(1), first, gone), 0, "this was about the first");
-    assert_eq!(story.asked(), []);
-    assert_eq!(story.judged(node(1), second, Outcome::Done), 1);
+    let [call] = story.asked()[..] else { panic!("the call") };
+    assert_eq!(story.judged(node(1), call, Outcome::Done), 1);
+
+    story.put(2, 1);
+    assert_eq!((story.advance().len(), story.asked().len()), (0, 1), "the same session");
+    story.errands.disconnected(&story.desk.around);
+    assert_eq!((story.advance().len(), story.asked().len()), (0, 1), "that call again, in its place");
+    story.put(3, 1);
+    story.advance();
+    let [opening] = story.asked()[..] else { panic!("another session comes first") };
+    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    assert_eq!(story.asked().len(), 1);
 }
