@@ -1,6 +1,6 @@
 //! The relay as a running thing: the broker behind a lock, a mailbox per connection, and the record of who owns which room.
 
-use crate::broker::{Admitted, Broker, ConnectionId, Gate, Link, Offered, Outbox};
+use crate::broker::{Admitted, Broker, ConnectionId, Founded, Gate, Link, Offered, Outbox};
 use crate::chaos::{Chaos, Fate};
 use crate::rooms::RoomRecords;
 use shared::ids::{ClusterId, NodeId, RoomName};
@@ -148,26 +148,21 @@ impl Hub {
     pub fn attach(self: &Arc<Hub>, room: &RoomName, admitted: Admitted) -> Result<Attachment, Refusal> {
         let mailbox = Mailbox::default();
         let Admitted { node, claim, profile } = admitted;
-        let admission = self.broker().admit(room, node, claim, profile, mailbox.clone())?;
-        tracing::info!(%room, %node, "connected");
-        if let Some(cluster) = admission.founded {
-            self.record(room.clone(), cluster);
+        let settles = || self.broker().settles(room, claim);
+        // Whoever settles whose a room is holds the records meanwhile, so that they say what the broker does.
+        let mut records = settles().map(|_| lock(&self.records));
+        if let (Some(records), Some(cluster)) = (&mut records, settles()) {
+            record(records, room.clone(), cluster)?;
         }
-        let connection = admission.connection;
+        let connection = self.broker().admit(room, node, claim, profile, mailbox.clone())?;
+        drop(records);
+        tracing::info!(%room, %node, "connected");
         Ok(Attachment { hub: self.clone(), room: room.clone(), node, connection, mailbox })
     }
 
     /// Ends every connection.
     pub fn shut_down(&self) {
         self.broker().shut_down();
-    }
-
-    fn record(&self, room: RoomName, cluster: ClusterId) {
-        tracing::info!(%room, %cluster, "room founded");
-        if let Err(error) = lock(&self.records).insert(room, cluster) {
-            // Its members know the cluster, and tell it again when they come back.
-            tracing::error!(%error, "the room's cluster could not be recorded");
-        }
     }
 
     fn broker(&self) -> MutexGuard<'_, Broker<Mailbox<RelayFrame>>> {
@@ -191,12 +186,11 @@ impl Attachment {
                 }
             }
             ClientFrame::Founded => {
-                let founded = self.hub.broker().founded(self.connection);
-                if let Some(founded) = founded {
-                    self.hub.record(founded.room, founded.cluster);
-                    if !self.mailbox.offer(Class::Control, RelayFrame::Founded) {
-                        return Err(Refusal::TooSlow);
-                    }
+                let mut records = lock(&self.hub.records);
+                let founds = self.hub.broker().founds(self.connection);
+                if let Some(Founded { room, cluster }) = founds {
+                    record(&mut records, room, cluster)?;
+                    self.hub.broker().founded(self.connection);
                 }
             }
             ClientFrame::Profile(profile) => self.hub.broker().profile(self.connection, profile),
@@ -243,7 +237,62 @@ impl Drop for Attachment {
     }
 }
 
+/// A room that is not recorded would be another's after a restart, and what its cluster acknowledged lost.
+fn record(records: &mut RoomRecords, room: RoomName, cluster: ClusterId) -> Result<(), Refusal> {
+    records.insert(room.clone(), cluster).map_err(|error| {
+        tracing::error!(%room, %error, "whose the room is could not be recorded");
+        Refusal::NotRecorded
+    })?;
+    tracing::info!(%room, %cluster, "room founded");
+    Ok(())
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind these locks is valid between any two statements: a panic elsewhere does not spoil it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::wire::session::{Claim, Kind, Profile};
+
+    fn admitted(number: u8, claim: Claim) -> Admitted {
+        let profile = Profile {
+            name: "Ash".to_owned(),
+            kind: Kind::Server,
+            http: None,
+            threads: 1,
+            hidden: false,
+            domain: 0,
+        };
+        Admitted { node: NodeId::from_bytes([number; 10]), claim, profile }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_whose_a_room_is_before_that_is_recorded() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = RoomRecords::open(directory.path()).unwrap();
+        let hub = Hub::new(records, Gate::default(), true, None);
+        let room = RoomName::default();
+        let cluster = ClusterId::from_bytes([7; 10]);
+        let fresh = Claim::Fresh { proposed: cluster };
+        let founder = hub.attach(&room, admitted(1, fresh)).unwrap();
+        let Ok(RelayFrame::Welcome(_)) = founder.next().await else { panic!("a founder is welcome") };
+
+        let path = directory.path().to_owned();
+        directory.close().unwrap();
+        assert_eq!(founder.handle(ClientFrame::Founded), Err(Refusal::NotRecorded));
+        assert!(founder.is_silent());
+        drop(founder);
+        let member = Claim::Member(cluster);
+        assert_eq!(hub.attach(&room, admitted(1, member)).err(), Some(Refusal::NotRecorded));
+
+        std::fs::create_dir(&path).unwrap();
+        let member = hub.attach(&room, admitted(1, member)).unwrap();
+        let Ok(RelayFrame::Welcome(welcome)) = member.next().await else { panic!("a member is welcome") };
+        assert!(!welcome.founder);
+        assert_eq!(RoomRecords::open(&path).unwrap().all(), [(room, cluster)]);
+        std::fs::remove_dir_all(path).unwrap();
+    }
 }

@@ -45,12 +45,16 @@ impl RoomRecords {
         self.rooms.iter().map(|(room, cluster)| (room.clone(), *cluster)).collect()
     }
 
-    /// Durable when it returns.
+    /// Durable when it returns; as it was, if it fails.
     pub fn insert(&mut self, room: RoomName, cluster: ClusterId) -> io::Result<()> {
-        self.rooms.insert(room, cluster);
-        let Some(directory) = &self.directory else { return Ok(()) };
-        let text = serde_json::to_vec_pretty(&self.rooms)?;
-        crate::driver::data_directory::replace_file(directory, FILE_NAME, &text)
+        let mut rooms = self.rooms.clone();
+        rooms.insert(room, cluster);
+        if let Some(directory) = &self.directory {
+            let text = serde_json::to_vec_pretty(&rooms)?;
+            crate::driver::data_directory::replace_file(directory, FILE_NAME, &text)?;
+        }
+        self.rooms = rooms;
+        Ok(())
     }
 }
 

@@ -130,7 +130,8 @@ pub const KEY_EVENTS_BYTES_MAX: usize = 16 << 20;
 /// A watcher over HTTP that takes nothing for so long is cut off: until then a page of changes waits for it.
 pub const WATCH_STALL_MAX: Duration = Duration::from_secs(30);
 
-/// Sessions of one member; the one that was used least lately gives way. Every run of a node has one.
+/// Sessions of one member; the one that was used least lately gives way. Every run of a node has one, and another each time it is cut
+/// off or idle for long.
 pub const SESSIONS_OF_A_MEMBER_MAX: usize = 4;
 
 /// Sessions of all members, also of those that have left lately; the one that was used least lately gives way.

@@ -57,13 +57,6 @@ pub enum Room {
     Founded(ClusterId),
 }
 
-impl Room {
-    /// Whether somebody with this on disk belongs here, or to nobody yet.
-    pub fn is_of(self, cluster: Option<ClusterId>) -> bool {
-        matches!(self, Room::Founded(founded) if cluster.is_none_or(|cluster| cluster == founded))
-    }
-}
-
 impl Network {
     pub fn new() -> Network {
         Network {

@@ -58,15 +58,7 @@ struct Member<L> {
     link: L,
 }
 
-/// A node was let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Admission {
-    pub connection: ConnectionId,
-    /// The room belongs to this cluster from now on: to be recorded.
-    pub founded: Option<ClusterId>,
-}
-
-/// A room now belongs to a cluster: to be recorded.
+/// A room that belongs to a cluster from now on, as soon as that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Founded {
     pub room: RoomName,
@@ -89,6 +81,16 @@ impl<L: Link> Broker<L> {
         Broker { rooms: founded.collect(), connections: BTreeMap::new(), next_connection: 0, closed: false }
     }
 
+    /// The cluster that the room is going to be of once a node with this claim is let in: to be recorded before.
+    pub fn settles(&self, name: &RoomName, claim: Claim) -> Option<ClusterId> {
+        let Claim::Member(cluster) = claim else { return None };
+        let is_free = match self.rooms.get(name) {
+            Some(room) => room.cluster == Founding::Unfounded,
+            None => self.rooms.len() < limits::ROOMS_MAX,
+        };
+        (is_free && !self.closed).then_some(cluster)
+    }
+
     /// Lets a node in whose identity has been proven: welcomes it, and tells the others.
     pub fn admit(
         &mut self,
@@ -97,7 +99,7 @@ impl<L: Link> Broker<L> {
         claim: Claim,
         profile: Profile,
         link: L,
-    ) -> Result<Admission, Refusal> {
+    ) -> Result<ConnectionId, Refusal> {
         if self.closed {
             return Err(Refusal::ShuttingDown);
         }
@@ -107,7 +109,7 @@ impl<L: Link> Broker<L> {
         let room = self.rooms.entry(name.clone()).or_default();
         room.has_place_for(node)?;
         let verdict = room.cluster.judge(node, claim)?;
-        let before = std::mem::replace(&mut room.cluster, verdict.next);
+        room.cluster = verdict.next;
 
         self.next_connection += 1;
         let connection = ConnectionId(self.next_connection);
@@ -118,9 +120,7 @@ impl<L: Link> Broker<L> {
         room.members.insert(node, Member { connection, profile, frozen: false, link });
         self.connections.insert(connection, Seat { room: name.clone(), node });
         self.tell(name, node, joined);
-
-        let is_new = before == Founding::Unfounded && verdict.next == Founding::Founded(verdict.cluster);
-        Ok(Admission { connection, founded: is_new.then_some(verdict.cluster) })
+        Ok(connection)
     }
 
     /// Carries a frame to another node of the same room. Nobody hears of one that is not there: the sender learns from
@@ -133,16 +133,28 @@ impl<L: Link> Broker<L> {
         }
     }
 
-    /// The founder's store holds the cluster.
-    pub fn founded(&mut self, connection: ConnectionId) -> Option<Founded> {
+    /// What this connection's node founds, if it does: to be recorded when its store holds the cluster, before
+    /// [`Broker::founded`].
+    pub fn founds(&self, connection: ConnectionId) -> Option<Founded> {
         let seat = self.connections.get(&connection)?;
-        let room = self.rooms.get_mut(&seat.room)?;
-        match room.cluster {
+        match self.rooms.get(&seat.room)?.cluster {
             Founding::Provisional { founder, cluster } if founder == seat.node => {
-                room.cluster = Founding::Founded(cluster);
                 Some(Founded { room: seat.room.clone(), cluster })
             }
             _ => None,
+        }
+    }
+
+    /// It is recorded: the founder is told, and others are let in.
+    pub fn founded(&mut self, connection: ConnectionId) {
+        let Some(Founded { room: name, cluster }) = self.founds(connection) else { return };
+        let Some(room) = self.rooms.get_mut(&name) else { return };
+        room.cluster = Founding::Founded(cluster);
+        let founder = room.members.iter().find(|(_, member)| member.connection == connection);
+        if let Some((&node, member)) = founder
+            && !member.link.offer(Class::Control, RelayFrame::Founded)
+        {
+            self.cut_slow(&name, vec![node]);
         }
     }
 

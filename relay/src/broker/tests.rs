@@ -68,13 +68,13 @@ impl Scene {
 
     fn enter(&mut self, who: char, claim: Claim) -> &mut Scene {
         let desk = Desk::default();
+        if let Some(cluster) = self.broker.settles(&self.room, claim) {
+            self.note(&format!("record {}", cluster.as_bytes()[0]));
+        }
         let outcome = self.broker.admit(&self.room, node(who), claim, profile(who), desk.clone());
         match outcome {
-            Ok(admission) => {
-                if let Some(cluster) = admission.founded {
-                    self.note(&format!("record {}", cluster.as_bytes()[0]));
-                }
-                self.desks.insert(who, (admission.connection, desk));
+            Ok(connection) => {
+                self.desks.insert(who, (connection, desk));
             }
             Err(refusal) => self.note(&format!("{who} refused: {refusal:?}")),
         }
@@ -88,9 +88,11 @@ impl Scene {
     }
 
     fn founded(&mut self, who: char) -> &mut Scene {
-        if let Some(founded) = self.broker.founded(self.desks[&who].0) {
+        let connection = self.desks[&who].0;
+        if let Some(founded) = self.broker.founds(connection) {
             self.note(&format!("record {}", founded.cluster.as_bytes()[0]));
         }
+        self.broker.founded(connection);
         self.read()
     }
 
@@ -140,6 +142,7 @@ fn describe(frame: &RelayFrame) -> String {
             let part = if welcome.founder { "founder of" } else { "member of" };
             format!("welcome, {part} {}, present [{present}]", welcome.cluster.as_bytes()[0])
         }
+        RelayFrame::Founded => "it is recorded".to_owned(),
         RelayFrame::Presence(Presence::Joined(peer)) => format!("{} joined", letter(peer.node)),
         RelayFrame::Presence(Presence::Left(node)) => format!("{} left", letter(*node)),
         RelayFrame::Presence(Presence::Changed(peer)) => {
@@ -156,7 +159,7 @@ fn the_first_in_a_room_founds_it_and_others_wait_for_its_disk() {
     let mut scene = Scene::new();
     scene.enter('a', fresh(1)).expect(&["a < welcome, founder of 1, present []"]);
     scene.enter('b', fresh(2)).expect(&["b refused: Founding"]);
-    scene.founded('a').expect(&["record 1"]);
+    scene.founded('a').expect(&["record 1", "a < it is recorded"]);
     scene.founded('a').expect(&[]);
     scene.enter('b', fresh(2)).expect(&["a < b joined", "b < welcome, member of 1, present [a]"]);
 }
@@ -166,7 +169,7 @@ fn a_founder_that_leaves_too_early_leaves_an_unfounded_room() {
     let mut scene = Scene::new();
     scene.enter('a', fresh(1)).leave('a').expect(&["a < welcome, founder of 1, present []"]);
     scene.enter('b', fresh(2)).expect(&["b < welcome, founder of 2, present []"]);
-    scene.founded('b').expect(&["record 2"]);
+    scene.founded('b').expect(&["record 2", "b < it is recorded"]);
     scene.enter('a', member(1));
     scene
         .expect(&[&format!("a refused: {:?}", Refusal::OtherCluster { node: cluster(1), room: cluster(2) })]);

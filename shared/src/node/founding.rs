@@ -11,7 +11,7 @@ use crate::wire::session::Welcome;
 pub(super) struct Founding {
     cluster: Option<ClusterId>,
     /// The relay has said so since this node started: the room is this cluster's. A founder that is cut off before may find
-    /// the room founded by another, so nobody is served before: what they were told was done would be lost.
+    /// the room founded by another, so no change is acknowledged before: what people were told was done would be lost.
     confirmed: bool,
     /// Tell the relay that the room is founded, once this is durable.
     announce_after: Option<PersistSequence>,
@@ -77,7 +77,7 @@ impl Founding {
 
     /// The relay has recorded what [`Founding::announce`] told it.
     pub fn recorded(&mut self) {
-        self.confirmed = self.cluster.is_some();
+        self.confirmed = true;
     }
 
     /// A room that is founded before its cluster is durable could be lost by a crash, with everybody who joined it.

@@ -136,8 +136,7 @@ impl Node {
 
     /// What a peer sends is either understood or counted and forgotten.
     fn frame(&mut self, from: NodeId, frame: Frame, ready: &mut Ready) {
-        let is_outsider =
-            from == self.around.me || self.founding.cluster().is_none() || self.refused.is_some();
+        let is_outsider = from == self.around.me || !self.founding.is_confirmed() || self.refused.is_some();
         let Ok(message) = PeerMessage::from_frame(&frame) else {
             self.frames_ignored += 1;
             return;

@@ -88,6 +88,7 @@ impl Node {
         if (self.around.leader, self.around.term) == (leader, status.term) {
             return;
         }
+        self.display.touch();
         let led = self.around.leader == Some(self.around.me);
         (self.around.leader, self.around.term) = (leader, status.term);
         if led {

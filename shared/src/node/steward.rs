@@ -56,7 +56,7 @@ impl Steward {
     }
 
     pub fn advance(&mut self, around: &mut Surroundings, consensus: &mut Consensus) {
-        if !consensus.status().is_leader() {
+        if around.leader != Some(around.me) {
             *self = Steward::default();
             return;
         }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ids::{ClusterId, Hash};
 use crate::node::api::Request;
-use crate::node::{BlockOp, BlockOutcome, RequestId};
+use crate::node::{BlockOp, BlockOutcome, RelayNotice, RequestId};
 use crate::state_machine::Retention;
 use crate::time::Duration;
 use crate::wire::session::{Kind, Welcome};
@@ -46,6 +46,7 @@ fn live(recorder: &mut Recorder, file: &mut Vec<u8>) {
         node.handle(now, input, &mut ready);
         recorder.output(&ready);
         coming.extend(ready.persist.iter().map(|persist| Input::Persisted(persist.sequence)));
+        coming.extend(ready.to_relay.contains(&RelayNotice::Founded).then_some(Input::Founded));
         for operation in &ready.blocks {
             if let BlockOp::Put { ticket, .. } = operation {
                 coming.push_back(Input::Block { ticket: *ticket, result: Ok(BlockOutcome::Stored) });

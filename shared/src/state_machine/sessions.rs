@@ -61,6 +61,15 @@ pub(super) enum Admission {
 
 const USE_GRAIN: Duration = Duration::from_secs(1);
 
+#[cfg(test)]
+impl SessionId {
+    pub const FIRST: SessionId = SessionId(1);
+
+    pub const fn next(self) -> SessionId {
+        SessionId(self.0 + 1)
+    }
+}
+
 impl Sequence {
     pub const fn new(number: u64) -> Sequence {
         Sequence(number)
@@ -82,6 +91,11 @@ impl Sessions {
 
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Whether it was there once and is no more.
+    pub fn has_ended(&self, id: SessionId) -> bool {
+        id <= self.last && !self.open.contains_key(&id)
     }
 
     /// The last that was opened.

@@ -2,7 +2,7 @@
 //!
 //! The relay speaks first: [`RelayFrame::Challenge`]. The node answers with [`ClientFrame::Hello`], the relay with
 //! [`RelayFrame::Welcome`] or [`RelayFrame::Refused`]. From then on the node sends [`ClientFrame::Send`] and notices about itself,
-//! the relay [`RelayFrame::Deliver`] with the sender stamped on, and presence.
+//! the relay [`RelayFrame::Deliver`] with the sender stamped on, presence, and once to a founder [`RelayFrame::Founded`].
 //!
 //! A node that has nothing to say repeats its [`ClientFrame::Profile`] every [`limits::SIGN_OF_LIFE_INTERVAL`]: browsers answer pings
 //! for pages that are frozen, and such a node is shown as hidden. A refusal is also the text of the close frame that follows it,
@@ -153,6 +153,8 @@ pub enum Refusal {
     OtherCluster { node: ClusterId, room: ClusterId },
     #[error("the room is being founded by another node: try again in a moment")]
     Founding,
+    #[error("the relay cannot record whose room this is: see its log, its disk may be full")]
+    NotRecorded,
     #[error("the room is full ({members_max} members)")]
     RoomFull { members_max: u32 },
     #[error("the relay has too many rooms ({rooms_max})")]
@@ -172,6 +174,7 @@ impl Refusal {
             self,
             Refusal::AlreadyConnected
                 | Refusal::Founding
+                | Refusal::NotRecorded
                 | Refusal::RoomFull { .. }
                 | Refusal::TooManyRooms { .. }
                 | Refusal::TooSlow

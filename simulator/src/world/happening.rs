@@ -3,7 +3,6 @@
 use super::{Due, World};
 use crate::checker::Violation;
 use crate::keys::Turn;
-use crate::member::Member;
 use crate::workload::Call;
 use shared::ids::NodeId;
 use shared::node::Input;
@@ -123,8 +122,7 @@ impl World {
 
     /// Where clients may ask: members that run, and not of a cluster that never came to be.
     fn up(&self) -> Vec<NodeId> {
-        let is_there = |member: &&Member| member.is_up() && self.network.room.is_of(member.disk.cluster());
-        self.members.values().filter(is_there).map(|member| member.id).collect()
+        self.members.values().filter(|member| member.is_up()).map(|member| member.id).collect()
     }
 
     pub(super) fn take_turns(&mut self, turns: impl IntoIterator<Item = Turn>) {

@@ -126,9 +126,10 @@ impl World {
     /// empties the disk, and it comes back as somebody new.
     pub(super) fn start_over(&mut self, node: NodeId) {
         self.note(node, || "belongs to a cluster that never came to be, and starts over".to_owned());
-        let Some(member) = self.members.remove(&node) else { return };
-        self.sleepers.remove(&node);
-        self.newcomer(member.profile.kind);
+        let Some(kind) = self.members.get(&node).map(|member| member.profile.kind) else { return };
+        self.crash(node, None);
+        self.members.remove(&node);
+        self.newcomer(kind);
     }
 
     /// A disk is lost, and its member with it.

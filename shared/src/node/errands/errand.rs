@@ -1,6 +1,5 @@
 //! One errand: what it wants, how far it is, and what its end means to whoever asked.
 
-use super::session::Place;
 use crate::ids::NodeId;
 use crate::limits;
 use crate::node::api::RequestError;
@@ -9,7 +8,7 @@ use crate::node::contract::RequestId;
 use crate::node::failures;
 use crate::node::requests::Question;
 use crate::raft::Index;
-use crate::state_machine::{Command, KeyChange, KeyOperation, Outcome, Rejection};
+use crate::state_machine::{Call, Command, KeyChange, KeyOperation, Outcome, Rejection};
 use crate::time::{Duration, Time};
 use crate::wire::peer::ForwardError;
 
@@ -47,7 +46,7 @@ pub(super) enum What {
     Call {
         request: RequestId,
         change: KeyChange,
-        place: Option<Place>,
+        place: Option<Call>,
     },
     /// Opens a session for calls.
     Open,

@@ -271,13 +271,14 @@ impl Errands {
                 if around.config.broken(Mutation::RetryIsAnotherCall) {
                     *place = None;
                 }
-                *place = place.or_else(|| self.session.take_place(ticket, now));
+                *place =
+                    place.or_else(|| self.session.take_place(ticket, &around.machine.state().sessions, now));
                 let Some(place) = *place else {
                     // Until there is a session.
                     errand.stage = Stage::Waiting { retry_at: errand.expires_at };
                     return;
                 };
-                Ask::Apply(Command::ChangeKey { call: self.session.call(place), change: change.clone() })
+                Ask::Apply(Command::ChangeKey { call: place, change: change.clone() })
             }
         };
         errand.attempts += 1;

@@ -5,7 +5,7 @@
 
 use crate::limits;
 use crate::node::contract::Ticket;
-use crate::state_machine::{Call, Sequence, SessionId};
+use crate::state_machine::{Call, Sequence, SessionId, Sessions};
 use crate::time::Time;
 use std::collections::BTreeSet;
 
@@ -28,17 +28,11 @@ enum State {
     Open(SessionId),
 }
 
-/// A call's place in the session that it was made in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub session: SessionId,
-    pub sequence: Sequence,
-}
-
 impl OwnSession {
-    /// A place for a new call, if there is a session. If not, `ticket` is called back.
-    pub fn take_place(&mut self, ticket: Ticket, now: Time) -> Option<Place> {
-        if now.since(self.used_at) >= limits::SESSION_IDLE_MAX / 2 {
+    /// The place of a new call, for all its attempts, if there is a session. If not, `ticket` is called back.
+    pub fn take_place(&mut self, ticket: Ticket, sessions: &Sessions, now: Time) -> Option<Call> {
+        let has_ended = matches!(self.state, State::Open(session) if sessions.has_ended(session));
+        if has_ended || now.since(self.used_at) >= limits::SESSION_IDLE_MAX / 2 {
             self.leave();
         }
         let State::Open(session) = self.state else {
@@ -49,7 +43,8 @@ impl OwnSession {
         let sequence = self.next;
         self.next = sequence.next();
         self.open.insert(sequence);
-        Some(Place { session, sequence })
+        let lowest_open = self.open.first().copied().unwrap_or(sequence);
+        Some(Call { session, sequence, lowest_open })
     }
 
     /// Whether a session is wanted and nobody sees to it: whoever asks does.
@@ -70,27 +65,20 @@ impl OwnSession {
         std::mem::take(&mut self.waiting)
     }
 
-    pub fn call(&self, place: Place) -> Call {
-        let lowest_open = self.open.first().copied().unwrap_or(place.sequence);
-        // A place in a session that is gone: what was open there is not known any more.
-        let lowest_open = if self.is_current(place) { lowest_open } else { Sequence::default() };
-        Call { session: place.session, sequence: place.sequence, lowest_open }
-    }
-
     /// One call has been open for so long that the state would take none that is further ahead of it.
     pub fn is_full(&self) -> bool {
         let is_far = |first: &Sequence| self.next.get() - first.get() >= limits::SESSION_ANSWERS_MAX as u64;
         matches!(self.state, State::Open(_)) && self.open.first().is_some_and(is_far)
     }
 
-    pub fn answered(&mut self, place: Place) {
-        if self.is_current(place) {
-            self.open.remove(&place.sequence);
+    pub fn answered(&mut self, call: Call) {
+        if self.is_current(call) {
+            self.open.remove(&call.sequence);
         }
     }
 
-    pub fn is_gone(&mut self, place: Place) {
-        if self.is_current(place) {
+    pub fn is_gone(&mut self, call: Call) {
+        if self.is_current(call) {
             self.leave();
         }
     }
@@ -103,44 +91,68 @@ impl OwnSession {
         }
     }
 
-    fn is_current(&self, place: Place) -> bool {
-        matches!(self.state, State::Open(session) if session == place.session)
+    fn is_current(&self, call: Call) -> bool {
+        matches!(self.state, State::Open(session) if session == call.session)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::NodeId;
+    use crate::state_machine::{Command, Outcome, Stamped, StateMachine};
     use crate::time::Duration;
+
+    const ME: NodeId = NodeId::from_bytes([1; 10]);
 
     const START: Time = Time::from_millis(1);
 
     fn opened() -> OwnSession {
         let mut session = OwnSession::default();
-        assert!(session.take_place(Ticket(0), START).is_none() && session.begin_to_open());
-        session.opened(Some(SessionId::default()), START);
+        assert!(take(&mut session, START).is_none() && session.begin_to_open());
+        session.opened(Some(SessionId::FIRST), START);
         session
+    }
+
+    fn take(session: &mut OwnSession, now: Time) -> Option<Call> {
+        session.take_place(Ticket(0), &Sessions::default(), now)
     }
 
     #[test]
     fn a_full_session_that_is_gone_makes_way_for_another() {
         let mut session = opened();
-        let places: Vec<Place> = (0..limits::SESSION_ANSWERS_MAX as u64)
-            .map(|number| session.take_place(Ticket(number), START).expect("there is a session"))
+        let calls: Vec<Call> = (0..limits::SESSION_ANSWERS_MAX)
+            .map(|_| take(&mut session, START).expect("there is a session"))
             .collect();
         assert!(session.is_full());
-        session.is_gone(places[0]);
+        session.is_gone(calls[0]);
         assert!(!session.is_full(), "or nobody would ever ask for another");
-        assert!(session.take_place(Ticket(1), START).is_none() && session.begin_to_open());
+        assert!(take(&mut session, START).is_none() && session.begin_to_open());
     }
 
     #[test]
     fn a_session_is_left_long_before_the_state_lets_it_go() {
         let mut session = opened();
         let almost = limits::SESSION_IDLE_MAX / 2 - Duration::from_millis(1);
-        assert!(session.take_place(Ticket(1), START + almost).is_some());
-        assert!(session.take_place(Ticket(2), START + almost * 2).is_some());
+        assert!(take(&mut session, START + almost).is_some());
+        assert!(take(&mut session, START + almost * 2).is_some());
         let late = START + almost * 2 + limits::SESSION_IDLE_MAX / 2;
-        assert!(session.take_place(Ticket(3), late).is_none() && session.begin_to_open());
+        assert!(take(&mut session, late).is_none() && session.begin_to_open());
+    }
+
+    #[test]
+    fn a_session_that_the_own_state_has_seen_end_is_left() {
+        let mut state = StateMachine::default();
+        let mut apply = |at, command| state.apply(Stamped { at, by: ME, command }, &mut Vec::new());
+        let Outcome::Opened(id) = apply(START, Command::OpenSession) else { panic!("a session") };
+        let mut session = OwnSession::default();
+        assert!(take(&mut session, START).is_none() && session.begin_to_open());
+        session.opened(Some(id), START);
+        let end = START + limits::SESSION_IDLE_MAX;
+        apply(end, Command::ExpireKeys);
+        let sessions = &state.state().sessions;
+        assert!(session.take_place(Ticket(0), sessions, START).is_none() && session.begin_to_open());
+        session.opened(Some(id.next()), START);
+        assert!(session.take_place(Ticket(0), sessions, START).is_some(), "not seen to begin yet");
     }
 }

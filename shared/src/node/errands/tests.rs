@@ -2,11 +2,14 @@ use super::*;
 use crate::ids::DocumentId;
 use crate::node::testing::desk::{Desk, node};
 use crate::raft;
-use crate::state_machine::SessionId;
+use crate::state_machine::{Call, SessionId};
 use crate::time::Duration;
 use crate::wire::peer::{PeerMessage, Proposal};
 use bytes::Bytes;
 use std::collections::VecDeque;
+
+/// Not yet to be seen in the node's own state.
+const SESSION: SessionId = SessionId::FIRST;
 
 /// A node that follows node 1.
 struct Story {
@@ -39,13 +42,25 @@ impl Story {
 
     /// What the leader is asked.
     fn asked(&mut self) -> Vec<Ticket> {
+        self.asks().into_iter().map(|(ticket, _)| ticket).collect()
+    }
+
+    fn calls(&mut self) -> Vec<Call> {
+        let calls = self.asks().into_iter().map(|(_, ask)| match ask {
+            Ask::Apply(Command::ChangeKey { call, .. }) => call,
+            other => panic!("{other:?}"),
+        });
+        calls.collect()
+    }
+
+    fn asks(&mut self) -> Vec<(Ticket, Ask)> {
         let Desk { around, ready } = &mut self.desk;
         std::mem::take(&mut around.forwarding).send(&mut around.lend(ready));
-        let tickets = self.desk.sent().into_iter().flat_map(|(to, message, _)| match message {
+        let asks = self.desk.sent().into_iter().flat_map(|(to, message, _)| match message {
             PeerMessage::Proposal(Proposal::Ask(asks)) if to == node(1) => asks,
             other => panic!("{other:?}"),
         });
-        tickets.map(|(ticket, _)| ticket).collect()
+        asks.collect()
     }
 
     fn judged(&mut self, from: NodeId, ticket: Ticket, outcome: Outcome) -> usize {
@@ -75,7 +90,7 @@ fn values_go_to_the_leader_in_portions_and_are_repeated_less_and_less() {
     }
     story.advance();
     let [opening] = story.asked()[..] else { panic!("a session comes first") };
-    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    story.judged(node(1), opening, Outcome::Opened(SESSION));
     let portion = story.asked();
     assert_eq!(portion.len(), limits::FORWARDED_BYTES_MAX.div_ceil(limits::VALUE_BYTES_MAX));
 
@@ -111,7 +126,7 @@ fn a_node_that_becomes_the_leader_holds_nothing_back() {
     }
     story.advance();
     let opening = story.asked()[0];
-    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    story.judged(node(1), opening, Outcome::Opened(SESSION));
     assert!(!story.errands.held.is_empty());
     story.desk.around.leader = Some(node(0));
     story.errands.leader_changed(&story.desk.around);
@@ -125,7 +140,7 @@ fn a_call_that_finds_no_session_may_have_happened_and_is_not_made_in_another() {
     story.put(1, 1);
     story.advance();
     let opening = story.asked()[0];
-    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    story.judged(node(1), opening, Outcome::Opened(SESSION));
     let [call] = story.asked()[..] else { panic!("the call") };
     let verdict = Verdict::Applied { index: Index::ZERO, outcome: Outcome::Rejected(Rejection::NoSession) };
     story.errands.judged(node(1), call, verdict, story.desk.around.now);
@@ -145,7 +160,7 @@ fn whoever_was_cut_off_begins_another_session() {
     story.put(1, 1);
     story.advance();
     let opening = story.asked()[0];
-    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    story.judged(node(1), opening, Outcome::Opened(SESSION));
     let [call] = story.asked()[..] else { panic!("the call") };
     assert_eq!(story.judged(node(1), call, Outcome::Done), 1);
 
@@ -156,6 +171,26 @@ fn whoever_was_cut_off_begins_another_session() {
     story.put(3, 1);
     story.advance();
     let [opening] = story.asked()[..] else { panic!("another session comes first") };
-    story.judged(node(1), opening, Outcome::Opened(SessionId::default()));
+    story.judged(node(1), opening, Outcome::Opened(SESSION));
     assert_eq!(story.asked().len(), 1);
+}
+
+#[test]
+fn a_call_under_way_keeps_its_place_when_its_node_is_cut_off() {
+    let mut story = Story::new();
+    story.put(0, 1);
+    story.advance();
+    let opening = story.asked()[0];
+    story.judged(node(1), opening, Outcome::Opened(SESSION));
+    for request in 1..=limits::SESSION_ANSWERS_MAX as u64 {
+        let [call] = story.asked()[..] else { panic!("the call before") };
+        assert_eq!(story.judged(node(1), call, Outcome::Done), 1);
+        story.put(request, 1);
+        story.advance();
+    }
+    let sent = story.calls();
+    assert_eq!(sent[0].lowest_open, sent[0].sequence, "all others are answered");
+    story.errands.disconnected(&story.desk.around);
+    story.advance();
+    assert_eq!(story.calls(), sent, "or the state would take it for one that is too far ahead");
 }

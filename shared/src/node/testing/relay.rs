@@ -21,13 +21,13 @@ impl Cluster {
             self.later(RECONNECT, id, Coming::Hello { run });
             return;
         }
-        let founder = self.relay.cluster.is_none();
+        let founder = self.relay.cluster.is_none() && claimed.is_none();
         if founder {
-            let proposed = ClusterId::random(&mut self.rng);
-            self.relay.cluster = Some(claimed.unwrap_or(proposed));
             self.relay.founder = Some(id);
         }
-        let cluster = self.relay.cluster.expect("just founded");
+        let rng = &mut self.rng;
+        let cluster =
+            *(self.relay.cluster).get_or_insert_with(|| claimed.unwrap_or_else(|| ClusterId::random(rng)));
         assert!(claimed.is_none_or(|claimed| claimed == cluster), "a node of another cluster");
         let peer = |node: &NodeId| Peer { node: *node, profile: self.members[node].profile.clone() };
         let present = self.relay.connected.iter().map(peer).collect();
