@@ -145,7 +145,7 @@ pub enum RelayNotice {
 }
 
 /// An operation on the store of blocks, which is apart from the log's: a megabyte on its way to the disk must not make
-/// a vote wait.
+/// a vote wait. What is put and deleted takes effect in order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum BlockOp {
     /// Answered when durable. Content whose hash is not its name is refused as [`BlockError::Damaged`].

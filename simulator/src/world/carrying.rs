@@ -4,6 +4,7 @@ use super::{Due, World};
 use crate::ambush::Footing;
 use crate::checker::Violation;
 use crate::keys::Clients;
+use crate::member::Member;
 use bytes::Bytes;
 use shared::ids::{Hash, NodeId};
 use shared::node::api::Event;
@@ -67,10 +68,13 @@ impl World {
             self.notice(node, notice);
         }
         for operation in blocks {
-            if let BlockOp::Put { name, bytes, .. } = &operation
-                && let Some(member) = self.members.get_mut(&node)
-            {
-                member.disk.put(*name, bytes.clone());
+            if let Some(Member { disk, .. }) = self.members.get_mut(&node) {
+                // In order, however late the answers come.
+                match &operation {
+                    BlockOp::Put { name, bytes, .. } => disk.put(*name, bytes.clone()),
+                    BlockOp::Delete { names } => names.iter().for_each(|name| disk.delete_block(*name)),
+                    BlockOp::Get { .. } => {}
+                }
             }
             let at = self.now + self.disk_latency();
             self.agenda.plan(at, Due::BlockDone { node, boot, operation });
@@ -152,10 +156,7 @@ impl World {
                     }
                 },
             ),
-            BlockOp::Delete { names } => {
-                names.into_iter().for_each(|name| disk.delete_block(name));
-                return Ok(());
-            }
+            BlockOp::Delete { .. } => return Ok(()),
         };
         self.handle(node, Input::Block { ticket, result })
     }
