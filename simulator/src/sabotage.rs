@@ -31,12 +31,12 @@ const ALL: &[Sabotage] = &[
     safety("leader-counts-unwritten", Mutation::LeaderCountsUnwritten, 200),
     safety("commit-prior-term", Mutation::CommitPriorTerm, 200),
     safety("vote-for-any-log", Mutation::VoteForAnyLog, 100),
-    safety("half-is-majority", Mutation::HalfIsMajority, 500),
+    safety("half-is-majority", Mutation::HalfIsMajority, 3000),
     safety("keep-conflicting-tail", Mutation::KeepConflictingTail, 100),
     broken("read-without-round", Rule::Reads(Mutation::ReadWithoutRound), 200),
     broken("read-before-own-commit", Rule::Reads(Mutation::ReadBeforeOwnCommit), 200),
     broken("retry-applied-twice", Rule::Keys(node::Mutation::RetryIsAnotherCall), 100),
-    broken("own-clock-expires-keys", Rule::Keys(node::Mutation::OwnClockExpiresKeys), 200),
+    broken("own-clock-expires-keys", Rule::Keys(node::Mutation::OwnClockExpiresKeys), 1000),
     broken("no-reassignment", Rule::Reassignment, 200),
 ];
 

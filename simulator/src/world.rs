@@ -6,7 +6,7 @@ use crate::clock::Agenda;
 use crate::keys::{Clients, Judgement, Turn};
 use crate::local_clock::Clockwork;
 use crate::member::Member;
-use crate::network::{Network, Postmark, Room};
+use crate::network::{Network, Postmark};
 use crate::promises::Promises;
 use crate::sabotage::Sabotage;
 use crate::transcript::Transcript;
@@ -16,7 +16,7 @@ use shared::node::{BlockOp, ComputeTask, Input, NodeConfig, Outgoing, PersistSeq
 use shared::rng::Rng;
 use shared::time::{Duration, Time};
 use shared::wire::peer::PeerMessage;
-use shared::wire::session::{Claim, Frame, Kind, Peer, Presence, Profile, Welcome};
+use shared::wire::session::{Frame, Kind, Peer, Profile};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -24,6 +24,7 @@ mod carrying;
 mod ending;
 mod freezing;
 mod happening;
+mod relaying;
 mod stranger;
 mod troubles;
 
@@ -35,8 +36,6 @@ const TROUBLE: Duration = Duration::from_secs(20);
 const RECOVERY: Duration = Duration::from_secs(120);
 /// Tasks of a few chunks, so that a document is a handful of tasks.
 const TASK_BYTES: u64 = 900;
-/// From a connection that opens or closes to the notice of it.
-const NEWS_DELAY: Duration = Duration::from_millis(1);
 /// A run that plans more than this is stuck in a loop.
 const STEPS_MAX: u64 = 3_000_000;
 
@@ -316,11 +315,14 @@ impl World {
             self.now = at;
             self.happen(due)?;
             self.steps += 1;
+            if self.steps > STEPS_MAX {
+                return Err(Violation::NoRecovery(format!("{STEPS_MAX} steps, and no end in sight")));
+            }
             if !self.troubled && self.now.since(looked_at) > Duration::from_millis(500) {
                 looked_at = self.now;
                 match self.what_is_missing()? {
                     None => return self.judge(),
-                    Some(missing) if self.now > end || self.steps > STEPS_MAX => {
+                    Some(missing) if self.now > end => {
                         return Err(Violation::NoRecovery(missing));
                     }
                     Some(_) => {}
@@ -363,21 +365,6 @@ impl World {
         self.members.get(&node).map_or(0, |member| member.boot)
     }
 
-    /// Tells everybody else who is connected.
-    fn tell(&mut self, about: NodeId, presence: &Presence) {
-        for to in self.network.connected().into_iter().filter(|to| *to != about) {
-            self.tell_one(to, Input::Presence(presence.clone()));
-        }
-    }
-
-    /// The relay puts what it has to say itself into the queue of each connection, one after the other and under one lock, and
-    /// drops none of it while the connection lives. So it is never overtaken by what it says later, whatever becomes of frames:
-    /// all of it takes the same time here.
-    fn tell_one(&mut self, to: NodeId, news: Input) {
-        let Some(connection) = self.network.connection_of(to) else { return };
-        self.agenda.plan(self.now + NEWS_DELAY, Due::Told { to, connection, news });
-    }
-
     fn send(&mut self, from: NodeId, outgoing: Vec<Outgoing>) -> Result<(), Violation> {
         for Outgoing { to, class: _, frame } in outgoing {
             if let Ok(PeerMessage::Raft(message)) = PeerMessage::from_frame(&frame) {
@@ -391,33 +378,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    /// The relay's side of a handshake.
-    fn admit(&mut self, node: NodeId, claim: Claim) -> Option<Welcome> {
-        let (cluster, founder) = match (self.network.room, claim) {
-            (Room::Empty, Claim::Fresh { proposed }) => {
-                self.network.room = Room::Founding(node, proposed);
-                (proposed, true)
-            }
-            (Room::Empty, Claim::Member(cluster)) => {
-                self.network.room = Room::Founded(cluster);
-                (cluster, false)
-            }
-            (Room::Founding(..), _) => return None,
-            (Room::Founded(cluster), Claim::Member(own)) if own != cluster => {
-                self.start_over(node);
-                return None;
-            }
-            (Room::Founded(cluster), _) => (cluster, false),
-        };
-        let present = (self.network.connected().into_iter())
-            .filter(|other| *other != node)
-            .filter_map(|other| self.members.get(&other))
-            .map(|member| Peer { node: member.id, profile: member.profile.clone() })
-            .chain(self.stranger.clone())
-            .collect();
-        Some(Welcome { node, cluster, founder, present })
     }
 
     fn recordings(&mut self) -> Vec<Recording> {

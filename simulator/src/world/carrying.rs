@@ -9,9 +9,7 @@ use bytes::Bytes;
 use shared::ids::{Hash, NodeId};
 use shared::node::api::Event;
 use shared::node::compute::{self, Blocks};
-use shared::node::{
-    BlockError, BlockName, BlockOp, BlockOutcome, ComputeError, ComputeTask, Input, Ready, RelayNotice,
-};
+use shared::node::{BlockError, BlockName, BlockOp, BlockOutcome, ComputeError, ComputeTask, Input, Ready};
 use shared::time::{Duration, Time};
 use std::mem;
 
@@ -114,27 +112,6 @@ impl World {
         // A timer never rings at once: a node whose deadline has passed would otherwise stop the world.
         let at = at.max(self.now + Duration::from_micros(50));
         self.agenda.plan(at, Due::Deadline { node, boot, number });
-    }
-
-    fn notice(&mut self, node: NodeId, notice: RelayNotice) {
-        use crate::network::Room;
-        use shared::wire::session::{Peer, Presence};
-        match notice {
-            RelayNotice::Founded => {
-                if let Room::Founding(founder, cluster) = self.network.room
-                    && founder == node
-                {
-                    self.network.room = Room::Founded(cluster);
-                    self.tell_one(node, Input::Founded);
-                }
-            }
-            RelayNotice::Profile(profile) => {
-                if let Some(member) = self.members.get_mut(&node) {
-                    member.profile = profile.clone();
-                }
-                self.tell(node, &Presence::Changed(Peer { node, profile }));
-            }
-        }
     }
 
     pub(super) fn block_done(&mut self, node: NodeId, operation: BlockOp) -> Result<(), Violation> {
