@@ -1,6 +1,6 @@
 //! The relay as a running thing: the broker behind a lock, a mailbox per connection, and the record of who owns which room.
 
-use crate::broker::{Admitted, Broker, ConnectionId, Founded, Gate, Link, Offered, Outbox};
+use crate::broker::{Admitted, Broker, ConnectionId, Gate, Link, Offered, Outbox};
 use crate::chaos::{Chaos, Fate};
 use crate::rooms::RoomRecords;
 use shared::ids::{ClusterId, NodeId, RoomName};
@@ -188,8 +188,8 @@ impl Attachment {
             ClientFrame::Founded => {
                 let mut records = lock(&self.hub.records);
                 let founds = self.hub.broker().founds(self.connection);
-                if let Some(Founded { room, cluster }) = founds {
-                    record(&mut records, room, cluster)?;
+                if let Some(cluster) = founds {
+                    record(&mut records, self.room.clone(), cluster)?;
                     self.hub.broker().founded(self.connection);
                 }
             }

@@ -58,13 +58,6 @@ struct Member<L> {
     link: L,
 }
 
-/// A room that belongs to a cluster from now on, as soon as that is recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Founded {
-    pub room: RoomName,
-    pub cluster: ClusterId,
-}
-
 impl<L> Member<L> {
     /// The profile as others see it.
     fn shown(&self) -> Profile {
@@ -133,27 +126,24 @@ impl<L: Link> Broker<L> {
         }
     }
 
-    /// What this connection's node founds, if it does: to be recorded when its store holds the cluster, before
+    /// The cluster that this connection's node founds, if it does: to be recorded when its store holds it, before
     /// [`Broker::founded`].
-    pub fn founds(&self, connection: ConnectionId) -> Option<Founded> {
+    pub fn founds(&self, connection: ConnectionId) -> Option<ClusterId> {
         let seat = self.connections.get(&connection)?;
         match self.rooms.get(&seat.room)?.cluster {
-            Founding::Provisional { founder, cluster } if founder == seat.node => {
-                Some(Founded { room: seat.room.clone(), cluster })
-            }
+            Founding::Provisional { founder, cluster } if founder == seat.node => Some(cluster),
             _ => None,
         }
     }
 
     /// It is recorded: the founder is told, and others are let in.
     pub fn founded(&mut self, connection: ConnectionId) {
-        let Some(Founded { room: name, cluster }) = self.founds(connection) else { return };
+        let Some(cluster) = self.founds(connection) else { return };
+        let Some(Seat { room: name, node }) = self.connections.get(&connection).cloned() else { return };
         let Some(room) = self.rooms.get_mut(&name) else { return };
         room.cluster = Founding::Founded(cluster);
-        let founder = room.members.iter().find(|(_, member)| member.connection == connection);
-        if let Some((&node, member)) = founder
-            && !member.link.offer(Class::Control, RelayFrame::Founded)
-        {
+        let founder = room.members.get(&node);
+        if founder.is_some_and(|founder| !founder.link.offer(Class::Control, RelayFrame::Founded)) {
             self.cut_slow(&name, vec![node]);
         }
     }

@@ -89,8 +89,8 @@ impl Scene {
 
     fn founded(&mut self, who: char) -> &mut Scene {
         let connection = self.desks[&who].0;
-        if let Some(founded) = self.broker.founds(connection) {
-            self.note(&format!("record {}", founded.cluster.as_bytes()[0]));
+        if let Some(cluster) = self.broker.founds(connection) {
+            self.note(&format!("record {}", cluster.as_bytes()[0]));
         }
         self.broker.founded(connection);
         self.read()

@@ -1,8 +1,5 @@
 //! Texts that catch counters out, and the table that each must give by references that somebody else wrote.
 
-// Every test file uses another part of it.
-#![allow(dead_code)]
-
 use std::collections::BTreeMap;
 use unicode_segmentation::UnicodeSegmentation as _;
 

@@ -120,7 +120,7 @@ impl World {
         Ok(())
     }
 
-    /// Where clients may ask: members that run, and not of a cluster that never came to be.
+    /// Where clients may ask: members that run, also a founder whose cluster may never come to be, which acknowledges nothing.
     fn up(&self) -> Vec<NodeId> {
         self.members.values().filter(|member| member.is_up()).map(|member| member.id).collect()
     }

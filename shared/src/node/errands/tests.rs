@@ -2,7 +2,7 @@ use super::*;
 use crate::ids::DocumentId;
 use crate::node::testing::desk::{Desk, node};
 use crate::raft;
-use crate::state_machine::{Call, SessionId};
+use crate::state_machine::SessionId;
 use crate::time::Duration;
 use crate::wire::peer::{PeerMessage, Proposal};
 use bytes::Bytes;
@@ -40,17 +40,17 @@ impl Story {
         self.errands.call(&mut self.desk.around, RequestId(request), change);
     }
 
+    /// The leader opens the session that it is asked for; what it is asked then.
+    fn session_opens(&mut self) -> Vec<Ticket> {
+        self.advance();
+        let [opening] = self.asked()[..] else { panic!("a session comes first") };
+        self.judged(node(1), opening, Outcome::Opened(SESSION));
+        self.asked()
+    }
+
     /// What the leader is asked.
     fn asked(&mut self) -> Vec<Ticket> {
         self.asks().into_iter().map(|(ticket, _)| ticket).collect()
-    }
-
-    fn calls(&mut self) -> Vec<Call> {
-        let calls = self.asks().into_iter().map(|(_, ask)| match ask {
-            Ask::Apply(Command::ChangeKey { call, .. }) => call,
-            other => panic!("{other:?}"),
-        });
-        calls.collect()
     }
 
     fn asks(&mut self) -> Vec<(Ticket, Ask)> {
@@ -88,10 +88,7 @@ fn values_go_to_the_leader_in_portions_and_are_repeated_less_and_less() {
     for request in 0..CALLS {
         story.put(request, limits::VALUE_BYTES_MAX);
     }
-    story.advance();
-    let [opening] = story.asked()[..] else { panic!("a session comes first") };
-    story.judged(node(1), opening, Outcome::Opened(SESSION));
-    let portion = story.asked();
+    let portion = story.session_opens();
     assert_eq!(portion.len(), limits::FORWARDED_BYTES_MAX.div_ceil(limits::VALUE_BYTES_MAX));
 
     story.put(CALLS, 0);
@@ -124,9 +121,7 @@ fn a_node_that_becomes_the_leader_holds_nothing_back() {
     for request in 0..8 {
         story.put(request, limits::VALUE_BYTES_MAX);
     }
-    story.advance();
-    let opening = story.asked()[0];
-    story.judged(node(1), opening, Outcome::Opened(SESSION));
+    story.session_opens();
     assert!(!story.errands.held.is_empty());
     story.desk.around.leader = Some(node(0));
     story.errands.leader_changed(&story.desk.around);
@@ -138,10 +133,7 @@ fn a_node_that_becomes_the_leader_holds_nothing_back() {
 fn a_call_that_finds_no_session_may_have_happened_and_is_not_made_in_another() {
     let mut story = Story::new();
     story.put(1, 1);
-    story.advance();
-    let opening = story.asked()[0];
-    story.judged(node(1), opening, Outcome::Opened(SESSION));
-    let [call] = story.asked()[..] else { panic!("the call") };
+    let [call] = story.session_opens()[..] else { panic!("the call") };
     let verdict = Verdict::Applied { index: Index::ZERO, outcome: Outcome::Rejected(Rejection::NoSession) };
     story.errands.judged(node(1), call, verdict, story.desk.around.now);
     let finished = story.advance();
@@ -158,10 +150,7 @@ fn a_call_that_finds_no_session_may_have_happened_and_is_not_made_in_another() {
 fn whoever_was_cut_off_begins_another_session() {
     let mut story = Story::new();
     story.put(1, 1);
-    story.advance();
-    let opening = story.asked()[0];
-    story.judged(node(1), opening, Outcome::Opened(SESSION));
-    let [call] = story.asked()[..] else { panic!("the call") };
+    let [call] = story.session_opens()[..] else { panic!("the call") };
     assert_eq!(story.judged(node(1), call, Outcome::Done), 1);
 
     story.put(2, 1);
@@ -169,28 +158,26 @@ fn whoever_was_cut_off_begins_another_session() {
     story.errands.disconnected(&story.desk.around);
     assert_eq!((story.advance().len(), story.asked().len()), (0, 1), "that call again, in its place");
     story.put(3, 1);
-    story.advance();
-    let [opening] = story.asked()[..] else { panic!("another session comes first") };
-    story.judged(node(1), opening, Outcome::Opened(SESSION));
-    assert_eq!(story.asked().len(), 1);
+    assert_eq!(story.session_opens().len(), 1, "another session, and then the call");
 }
 
 #[test]
 fn a_call_under_way_keeps_its_place_when_its_node_is_cut_off() {
     let mut story = Story::new();
     story.put(0, 1);
-    story.advance();
-    let opening = story.asked()[0];
-    story.judged(node(1), opening, Outcome::Opened(SESSION));
+    let mut asked = story.session_opens();
+    let mut sent = Vec::new();
     for request in 1..=limits::SESSION_ANSWERS_MAX as u64 {
-        let [call] = story.asked()[..] else { panic!("the call before") };
+        let [call] = asked[..] else { panic!("the call before") };
         assert_eq!(story.judged(node(1), call, Outcome::Done), 1);
         story.put(request, 1);
         story.advance();
+        sent = story.asks();
+        asked = vec![sent[0].0];
     }
-    let sent = story.calls();
-    assert_eq!(sent[0].lowest_open, sent[0].sequence, "all others are answered");
+    let (_, Ask::Apply(Command::ChangeKey { call, .. })) = &sent[0] else { panic!("{sent:?}") };
+    assert_eq!(call.lowest_open, call.sequence, "all others are answered");
     story.errands.disconnected(&story.desk.around);
     story.advance();
-    assert_eq!(story.calls(), sent, "or the state would take it for one that is too far ahead");
+    assert_eq!(story.asks(), sent, "or the state would take it for one that is too far ahead");
 }
